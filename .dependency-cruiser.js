@@ -7,6 +7,7 @@ const mayImport = {
   cluster: ['base'],
   replication: ['base', 'cluster'],
   config: ['base'],
+  process: ['base', 'config', 'http'],
   storage: ['base'],
   metadata: ['base', 'cluster', 'storage'],
   transport: ['base'],
@@ -69,6 +70,9 @@ export default {
     tsConfig: { fileName: 'tsconfig.json' },
     doNotFollow: { path: 'node_modules' },
     exclude: { path: '^dist/' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default', 'types'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+    },
   },
 };

@@ -22,7 +22,13 @@ export default tseslint.config(
   {
     files: ['**/*.{js,mjs}'],
     languageOptions: {
-      globals: { process: 'readonly', console: 'readonly', URL: 'readonly', fetch: 'readonly', setTimeout: 'readonly' },
+      globals: {
+        process: 'readonly',
+        console: 'readonly',
+        URL: 'readonly',
+        fetch: 'readonly',
+        setTimeout: 'readonly',
+      },
     },
   },
   {
@@ -34,7 +40,10 @@ export default tseslint.config(
         'error',
         { selector: "MemberExpression[object.name='Date']", message: 'Pure code is given the time.' },
         { selector: "NewExpression[callee.name='Date']", message: 'Pure code is given the time.' },
-        { selector: "MemberExpression[object.name='Math'][property.name='random']", message: 'Pure code is given its randomness.' },
+        {
+          selector: "MemberExpression[object.name='Math'][property.name='random']",
+          message: 'Pure code is given its randomness.',
+        },
       ],
       'no-restricted-imports': ['error', { patterns: ['node:*', '@nestjs/*'] }],
     },

@@ -19,10 +19,13 @@ describe('StoreError', () => {
 });
 
 describe('the error table', () => {
-  it.each(Object.entries(ERRORS))('%s is kebab-case, has a 4xx or 5xx status and whole sentences', (code, kind) => {
-    expect(code).toMatch(/^[a-z]+(-[a-z]+)*$/);
-    expect(kind.status).toBeGreaterThanOrEqual(400);
-    expect(kind.title).toMatch(/\.$/);
-    expect(kind.remedy).toMatch(/\.$/);
-  });
+  it.each(Object.entries(ERRORS))(
+    '%s is kebab-case, has a 4xx or 5xx status and whole sentences',
+    (code, kind) => {
+      expect(code).toMatch(/^[a-z]+(-[a-z]+)*$/);
+      expect(kind.status).toBeGreaterThanOrEqual(400);
+      expect(kind.title).toMatch(/\.$/);
+      expect(kind.remedy).toMatch(/\.$/);
+    },
+  );
 });

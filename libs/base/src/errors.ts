@@ -103,7 +103,8 @@ export const ERRORS = {
     status: 409,
     retryable: false,
     title: 'The worker may not join the cluster as it is.',
-    remedy: 'The detail says which rule it breaks: a second process with one index, an older disk, or another cluster.',
+    remedy:
+      'The detail says which rule it breaks: a second process with one index, an older disk, or another cluster.',
   },
   'address-in-use': {
     status: 409,

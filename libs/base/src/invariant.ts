@@ -9,7 +9,9 @@ export class InvariantError extends Error {
     readonly mustHold: string,
     readonly facts: Readonly<Record<string, unknown>>,
   ) {
-    super(`Invariant broken: ${mustHold} ${JSON.stringify(facts, (_key, v: unknown) => (typeof v === 'bigint' ? v.toString() : v))}`);
+    super(
+      `Invariant broken: ${mustHold} ${JSON.stringify(facts, (_key, v: unknown) => (typeof v === 'bigint' ? v.toString() : v))}`,
+    );
   }
 }
 

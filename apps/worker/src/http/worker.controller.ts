@@ -1,0 +1,48 @@
+/** The documented worker routes: connect this worker to its master, and have the master create another one. */
+import { Controller, Get, Inject, Param } from '@nestjs/common';
+import { StoreError } from '@diststore/base';
+import { Reply } from '@diststore/http';
+import { request } from 'undici';
+
+import type { LinkStatus, MasterLink } from '../membership/master-link.js';
+import type { WorkerConfig } from '../worker.options.js';
+import { MASTER_LINK, WORKER_CONFIG, WORKER_IDENTITY } from '../worker.tokens.js';
+import type { WorkerIdentity } from '../worker-identity.js';
+import type { Keyspace } from '../data/keyspace.js';
+import { KEYSPACE } from '../worker.tokens.js';
+
+/** The master answers when the new worker serves, or says why it does not. */
+const CREATE_TIMEOUT_MS = 60_000;
+
+@Controller('worker')
+export class WorkerController {
+  constructor(
+    @Inject(WORKER_IDENTITY) private readonly identity: WorkerIdentity,
+    @Inject(KEYSPACE) private readonly keyspace: Keyspace,
+    @Inject(MASTER_LINK) private readonly master: MasterLink,
+    @Inject(WORKER_CONFIG) private readonly config: WorkerConfig,
+  ) {}
+
+  @Get()
+  async connect(): Promise<object> {
+    const master: LinkStatus = await this.master.connect();
+    const { keys, bytes, holders } = this.keyspace;
+    return { ...this.identity, state: 'serving', keys, bytes, ...holders, master };
+  }
+
+  @Get(':index')
+  async create(@Param('index') index: string): Promise<Reply> {
+    const url = new URL(`/worker/${encodeURIComponent(index)}`, this.config.masterUrl);
+    try {
+      const answer = await request(url, {
+        headersTimeout: CREATE_TIMEOUT_MS,
+        bodyTimeout: CREATE_TIMEOUT_MS,
+      });
+      const body = await answer.body.text();
+      return new Reply(answer.statusCode, ['Content-Type', String(answer.headers['content-type'])], body);
+    } catch (cause) {
+      const detail = `The master at ${this.config.masterUrl} creates workers, and it does not answer.`;
+      throw new StoreError('retry-later', detail, { cause });
+    }
+  }
+}

@@ -1,0 +1,105 @@
+/** The options of a worker: one table, from which flags, environment, `--help` and the README's table are read. */
+import { VERSION } from '@diststore/base';
+import { choice, type ConfigOf, defineOptions, integer, option, port, toggle } from '@diststore/config';
+import { processOptions } from '@diststore/process';
+import { z } from 'zod';
+
+const MiB = 1024 * 1024;
+
+/** A worker with index i listens on this port plus i. */
+export const HTTP_PORT_BASE = 5000;
+const INDEX_MAX = 999;
+
+export const workerOptions = defineOptions({
+  program: 'nest start worker --',
+  summary: 'A diststore worker: keeps the data and answers for it.',
+  version: VERSION,
+  options: {
+    httpPort: option({
+      schema: port,
+      default: 5001,
+      summary: 'Port of the HTTP API',
+      group: 'Network',
+      positional: true,
+    }),
+    index: option({
+      schema: integer({ min: 1, max: INDEX_MAX }),
+      defaultText: 'the HTTP port minus 5000',
+      summary: 'Number of this worker in its cluster',
+      group: 'Cluster',
+    }),
+    masterUrl: option({
+      schema: z.url({ protocol: /^https?$/ }).describe('an http URL'),
+      default: 'http://127.0.0.1:5000',
+      summary: 'Where the master is',
+      group: 'Cluster',
+    }),
+    advertisedHost: option({
+      schema: z.string().min(1).max(253).describe('a host name or address'),
+      defaultText: 'the host',
+      summary: 'Host name under which others reach this worker',
+      group: 'Cluster',
+    }),
+    ...processOptions,
+    storage: option({
+      schema: choice('level', 'memory'),
+      default: 'level',
+      summary: 'Keep the data on disk in LevelDB, or in memory only, where nothing survives a restart',
+      group: 'Storage',
+    }),
+    cacheBytes: option({
+      schema: integer({ min: MiB }),
+      default: 32 * MiB,
+      summary: 'Memory for LevelDB blocks read from disk',
+      group: 'Storage',
+    }),
+    writeBufferBytes: option({
+      schema: integer({ min: MiB, max: 1024 * MiB }),
+      default: 16 * MiB,
+      summary: 'Writes that LevelDB gathers in memory and log before it sorts them into a table',
+      group: 'Storage',
+    }),
+    diskReserveBytes: option({
+      schema: integer({ min: 0 }),
+      default: 256 * MiB,
+      summary: 'Free disk space below which new values are refused',
+      group: 'Storage',
+    }),
+    sweepIntervalMs: option({
+      schema: integer({ min: 10, max: 3_600_000 }),
+      default: 1000,
+      summary: 'Pause between removals of expired values, which readers never see meanwhile',
+      group: 'Storage',
+    }),
+    maxValueBytes: option({
+      schema: integer({ min: 1, max: 512 * MiB }),
+      default: 16 * MiB,
+      summary: 'Largest value',
+      group: 'Limits',
+    }),
+    legacyGetWrites: toggle({
+      default: true,
+      summary: 'Whether a plain GET may put, delete and clear, as in the documented usage lines',
+      group: 'Limits',
+    }),
+  },
+  check: ({ index, httpPort }) =>
+    index === undefined && indexOfPort(httpPort) === undefined
+      ? [
+          `--index: needed, because port ${httpPort} is not ${HTTP_PORT_BASE} plus an index from 1 to ${INDEX_MAX}`,
+        ]
+      : [],
+  foreignEnv: ['DISTSTORE_WORKERS', 'DISTSTORE_WORKER_START_TIMEOUT_MS'],
+});
+
+export type WorkerConfig = ConfigOf<typeof workerOptions>;
+
+function indexOfPort(httpPort: number): number | undefined {
+  const index = httpPort - HTTP_PORT_BASE;
+  return index >= 1 && index <= INDEX_MAX ? index : undefined;
+}
+
+/** REQUIRES: the table's check has passed. */
+export function workerIndexOf(config: WorkerConfig): number {
+  return config.index ?? indexOfPort(config.httpPort) ?? 0;
+}

@@ -1,0 +1,256 @@
+/**
+ * Which workers should hold which partitions: evenly by weight, apart by host and zone, and with as few moves as
+ * that allows. Deterministic, so that planning again from the same state plans the same.
+ *
+ *   1. Quotas   how many replicas each worker should hold (quotas.ts).
+ *   2. Keep     replicas on workers that are still there stay; surplus ones, after a lower replication factor, go.
+ *   3. Fill     partitions with the fewest replicas first, each from the worker that harms the spread least, is
+ *               below its quota, and holds least for its weight.
+ *   4. Rebalance while some worker is above its quota and another below, one replica moves from the first to the
+ *               second, or, where the spread forbids every such move, over a third worker in between: an augmenting
+ *               path, as in bipartite matching.
+ *   5. Repair   what still breaks the spread rule, by exchanging replicas of two partitions; counts stay.
+ *   6. Primaries (primaries.ts).
+ *
+ * Bounds. Every direct move lowers the total surplus over the quotas by one, so rebalancing moves the surplus and no
+ * more, and less is impossible with these quotas. Hence, where labels force no detour, a worker that joins a balanced
+ * cluster receives its quota and nothing else moves, and when one leaves exactly its replicas are placed anew. A
+ * two-step path costs one move more, an exchange two.
+ *
+ * The search for paths and exchanges is bounded by EFFORT_MAX; beyond, the layout found so far is the answer, which
+ * is valid but may be less even, and the next planning goes on from there.
+ */
+import { invariant } from '@diststore/base';
+
+import type { WorkerIndex } from './ids.js';
+import { Layout } from './layout.js';
+import { choosePrimaries } from './primaries.js';
+import { quotas } from './quotas.js';
+import { Topology } from './topology.js';
+import type { PlacementWorker } from './topology.js';
+
+/** Where one partition is meant to be. */
+export interface Placed {
+  readonly replicas: readonly WorkerIndex[];
+  readonly preferredPrimary: WorkerIndex;
+}
+
+export interface PlacementInput {
+  /** Those that may hold replicas; at least one. */
+  readonly workers: readonly PlacementWorker[];
+  readonly partitionCount: number;
+  readonly replicationFactor: number;
+  /** By partition: where it is meant to be so far, if anywhere. */
+  readonly current: readonly (Placed | undefined)[];
+}
+
+export interface PlacementPlan {
+  /** By partition. */
+  readonly placed: readonly Placed[];
+  /** Replicas on workers that did not have them: data to copy. */
+  readonly movedReplicas: number;
+  /** Partitions whose preferred primary changed or is their first. */
+  readonly handOvers: number;
+  /** Partitions whose replicas share a host or zone more than the spread rule allows. */
+  readonly crowdedPartitions: number;
+}
+
+/** Checks of a possible move. About a second's worth; a change of one worker takes some thousands. */
+const EFFORT_MAX = 10_000_000;
+
+export function place(input: PlacementInput): PlacementPlan {
+  invariant(input.workers.length > 0, 'there is a worker to place on');
+  const topology = new Topology(input.workers, input.replicationFactor);
+  const before = Array.from({ length: input.partitionCount }, (_, p) =>
+    survivors(topology, input.current[p]),
+  );
+  const leaders = before.map((_, p) => positionOf(topology, input.current[p]?.preferredPrimary));
+  const layout = new Layout(topology, before, leaders);
+  new Balancer(layout).run();
+
+  const { members } = layout;
+  const primaries = choosePrimaries({
+    weights: topology.workers.map(({ weight }) => weight),
+    members,
+    current: leaders,
+  });
+  const placed = members.map((positions, p) => ({
+    replicas: positions.map((position) => topology.indexOf(position)),
+    preferredPrimary: topology.indexOf(primaries[p] as number),
+  }));
+  return {
+    placed,
+    movedReplicas: sum(
+      members.map((now, p) => now.filter((position) => !before[p]?.includes(position)).length),
+    ),
+    handOvers: placed.filter((now, p) => now.preferredPrimary !== input.current[p]?.preferredPrimary).length,
+    crowdedPartitions: members.filter((positions) => topology.excessOf(positions) > 0).length,
+  };
+}
+
+function survivors(topology: Topology, placed: Placed | undefined): number[] {
+  const positions = (placed?.replicas ?? []).map((index) => topology.positionOf(index));
+  return positions.filter((position) => position !== undefined);
+}
+
+function positionOf(topology: Topology, index: WorkerIndex | undefined): number | undefined {
+  return index === undefined ? undefined : topology.positionOf(index);
+}
+
+class Balancer {
+  private readonly topology: Topology;
+  private readonly quota: readonly number[];
+  private readonly all: readonly number[];
+  private effort = 0;
+
+  constructor(private readonly layout: Layout) {
+    this.topology = layout.topology;
+    this.quota = quotas(this.topology, layout.members.length, layout.counts());
+    this.all = this.topology.workers.map((_, position) => position);
+  }
+
+  run(): void {
+    this.trim();
+    this.fill();
+    this.rebalance();
+    this.repair();
+  }
+
+  /** Above the quota if positive, below it if negative. */
+  private surplusOf(position: number): number {
+    return this.layout.countOf(position) - (this.quota[position] as number);
+  }
+
+  private trim(): void {
+    this.layout.members.forEach((members, p) => {
+      while (members.length > this.topology.replicaCount) {
+        const [fullest] = [...members].sort((a, b) => this.surplusOf(b) - this.surplusOf(a) || a - b);
+        this.layout.remove(p, fullest as number);
+      }
+    });
+  }
+
+  private fill(): void {
+    const { members } = this.layout;
+    const missing = members.map((_, p) => p).filter((p) => this.missingOf(p) > 0);
+    missing.sort((a, b) => this.missingOf(b) - this.missingOf(a) || a - b);
+    for (const p of missing) {
+      while (this.missingOf(p) > 0) this.layout.add(p, this.bestFor(p));
+    }
+  }
+
+  private missingOf(partition: number): number {
+    return this.topology.replicaCount - this.layout.membersOf(partition).length;
+  }
+
+  private bestFor(partition: number): number {
+    const members = this.layout.membersOf(partition);
+    let best = -1;
+    let bestExcess = Infinity;
+    let bestFull = Infinity;
+    let bestLoad = Infinity;
+    for (const position of this.all) {
+      if (members.includes(position)) continue;
+      const excess = this.topology.excessOfJoining(members, position);
+      const full = this.surplusOf(position) >= 0 ? 1 : 0;
+      const load = this.layout.countOf(position) / this.topology.at(position).weight;
+      const order = excess - bestExcess || full - bestFull || load - bestLoad;
+      if (order < 0 || best === -1) {
+        best = position;
+        bestExcess = excess;
+        bestFull = full;
+        bestLoad = load;
+      }
+    }
+    invariant(best !== -1, 'a partition has no more replicas than there are workers', { partition });
+    return best;
+  }
+
+  private rebalance(): void {
+    let progressed = true;
+    while (progressed) {
+      progressed = false;
+      const fullest = this.all.filter((position) => this.surplusOf(position) > 0);
+      fullest.sort((a, b) => this.surplusOf(b) - this.surplusOf(a) || a - b);
+      for (const over of fullest) {
+        while (this.surplusOf(over) > 0 && this.relieve(over)) progressed = true;
+      }
+    }
+  }
+
+  /** Moves one replica off `over`, so that one worker below its quota gains one. */
+  private relieve(over: number): boolean {
+    const under = this.all.filter((position) => this.surplusOf(position) < 0);
+    under.sort((a, b) => this.surplusOf(a) - this.surplusOf(b) || a - b);
+    return under.some((to) => this.moveDirectly(over, to)) || this.moveInTwoSteps(over, under);
+  }
+
+  private moveDirectly(from: number, to: number): boolean {
+    const partition = this.movable(from, to);
+    if (partition === undefined) return false;
+    this.layout.move(partition, from, to);
+    return true;
+  }
+
+  private moveInTwoSteps(from: number, under: readonly number[]): boolean {
+    for (const between of this.all) {
+      if (between === from || under.includes(between)) continue;
+      const first = this.movable(from, between);
+      if (first === undefined) continue;
+      for (const to of under) {
+        const second = this.movable(between, to);
+        if (second === undefined) continue;
+        // `between` lacks `first` and has `second`, so the partitions differ and the moves do not touch each other.
+        this.layout.move(first, from, between);
+        this.layout.move(second, between, to);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private movable(from: number, to: number): number | undefined {
+    for (const partition of this.layout.partitionsOf(from)) {
+      if (!this.spend()) return undefined;
+      if (this.layout.mayMove(partition, from, to)) return partition;
+    }
+    return undefined;
+  }
+
+  private repair(): void {
+    this.layout.members.forEach((members, p) => {
+      // Each exchange lowers the excess, which is below 100 to begin with.
+      while (this.topology.excessOf(members) > 0 && this.exchange(p));
+    });
+  }
+
+  /** Gives one replica of a crowded partition to a worker where it crowds less, for one of that worker's. */
+  private exchange(partition: number): boolean {
+    const members = [...this.layout.membersOf(partition)];
+    const excess = this.topology.excessOf(members);
+    for (const leaving of members) {
+      const others = members.filter((position) => position !== leaving);
+      if (this.topology.excessOf(others) === excess) continue;
+      for (const joining of this.all) {
+        if (members.includes(joining) || this.topology.excessOfJoining(others, joining) > 0) continue;
+        for (const other of this.layout.partitionsOf(joining)) {
+          if (!this.spend()) return false;
+          if (other === partition || !this.layout.mayMove(other, joining, leaving)) continue;
+          this.layout.move(partition, leaving, joining);
+          this.layout.move(other, joining, leaving);
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  private spend(): boolean {
+    this.effort++;
+    return this.effort <= EFFORT_MAX;
+  }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, n) => total + n, 0);
+}

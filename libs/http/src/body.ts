@@ -1,0 +1,147 @@
+/**
+ * Reads a request body into one Buffer, within a bound that is checked before anything is allocated: a body that
+ * announces too much is refused unread, one that does not announce its length is refused when it passes the bound.
+ * A body that comes in one piece is handed on without a copy.
+ *
+ * `100 Continue` is sent when a handler begins to read, not before: a request that is refused for its length, its
+ * route or its method never transfers its body.
+ *
+ * Not for bodies larger than memory allows: nothing here streams.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+import { StoreError } from '@diststore/base';
+
+export interface BodyLimits {
+  /** The largest body that is read, in bytes. */
+  readonly maxBytes: number;
+  /** From the call to the last byte. Without it, the server's `requestTimeoutMs` alone bounds the wait. */
+  readonly timeoutMs?: number;
+}
+
+const EMPTY = Buffer.alloc(0);
+
+/** The responses whose client waits for `100 Continue` before it sends the body. */
+const awaitingContinue = new WeakMap<IncomingMessage, ServerResponse>();
+
+/** For the server's 'checkContinue' event: leaves the answer to whoever reads the body. */
+export function holdContinue(req: IncomingMessage, res: ServerResponse): void {
+  awaitingContinue.set(req, res);
+}
+
+/**
+ * The whole body; it belongs to the caller. An absent body is an empty one.
+ * REQUIRES: nobody else has read from `req`, and it is called once.
+ * @throws StoreError value-too-large: more than `maxBytes` was announced or sent. The rest has not been read.
+ * @throws StoreError request-timeout: `timeoutMs` passed.
+ * @throws StoreError incomplete-body: the connection ended first.
+ */
+export function readBody(req: IncomingMessage, limits: BodyLimits): Promise<Buffer> {
+  const announcedBytes = announced(req);
+  if (announcedBytes === 0) return Promise.resolve(EMPTY);
+  if (announcedBytes !== undefined && announcedBytes > limits.maxBytes) {
+    return Promise.reject(tooLarge(limits.maxBytes, announcedBytes));
+  }
+  awaitingContinue.get(req)?.writeContinue();
+  // Read at once: the parser has usually taken a small body from the packet that carried the headers.
+  const first = req.read() as Buffer | null;
+  if (first !== null && first.length === announcedBytes) {
+    req.resume();
+    return Promise.resolve(first);
+  }
+  return new Promise((resolve, reject) => {
+    collect(req, { first, announcedBytes, limits, resolve, reject });
+  });
+}
+
+interface Collection {
+  readonly first: Buffer | null;
+  readonly announcedBytes: number | undefined;
+  readonly limits: BodyLimits;
+  readonly resolve: (body: Buffer) => void;
+  readonly reject: (error: Error) => void;
+}
+
+function collect(req: IncomingMessage, collection: Collection): void {
+  const { first, announcedBytes, limits, resolve, reject } = collection;
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  const timer = limits.timeoutMs === undefined ? undefined : setTimeout(onTimeout, limits.timeoutMs);
+  if (first !== null && !take(first)) return;
+  if (req.destroyed) {
+    settle();
+    reject(incomplete(bytes, announcedBytes));
+    return;
+  }
+  req.on('data', take);
+  req.on('end', onEnd);
+  req.on('close', onClose);
+  req.on('error', onClose);
+
+  function take(chunk: Buffer): boolean {
+    bytes += chunk.length;
+    if (bytes > limits.maxBytes) {
+      refuse(tooLarge(limits.maxBytes, announcedBytes));
+      return false;
+    }
+    chunks.push(chunk);
+    return true;
+  }
+
+  function onEnd(): void {
+    settle();
+    resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, bytes));
+  }
+
+  function onClose(): void {
+    settle();
+    reject(incomplete(bytes, announcedBytes));
+  }
+
+  function onTimeout(): void {
+    refuse(
+      new StoreError('request-timeout', `The body did not arrive within ${limits.timeoutMs ?? 0} ms.`, {
+        facts: { receivedBytes: bytes, announcedBytes, timeoutMs: limits.timeoutMs },
+      }),
+    );
+  }
+
+  /** The rest stays unread until the answer decides what becomes of it: see early-answer.ts. */
+  function refuse(error: StoreError): void {
+    settle();
+    req.pause();
+    reject(error);
+  }
+
+  function settle(): void {
+    clearTimeout(timer);
+    req.off('data', take);
+    req.off('end', onEnd);
+    req.off('close', onClose);
+    req.off('error', onClose);
+  }
+}
+
+/** The length of the body: 0 if there is none, undefined if it is chunked. The parser lets only digits through. */
+function announced(req: IncomingMessage): number | undefined {
+  if (req.headers['transfer-encoding'] !== undefined) return undefined;
+  const length = req.headers['content-length'];
+  return length === undefined ? 0 : Number(length);
+}
+
+function tooLarge(limitBytes: number, announcedBytes: number | undefined): StoreError {
+  const size = announcedBytes === undefined ? 'more' : `${announcedBytes} bytes`;
+  return new StoreError(
+    'value-too-large',
+    `The limit is ${limitBytes} bytes (maxValueBytes); the body has ${size}.`,
+    {
+      facts: { limitBytes, setting: 'maxValueBytes', announcedBytes },
+    },
+  );
+}
+
+function incomplete(receivedBytes: number, announcedBytes: number | undefined): StoreError {
+  return new StoreError('incomplete-body', `The connection ended after ${receivedBytes} bytes of the body.`, {
+    facts: { receivedBytes, announcedBytes },
+  });
+}

@@ -1,0 +1,42 @@
+/**
+ * Node's request and response with the few fields that Nest and the adapter read from them, so that no request is
+ * decorated, and no prototype swapped, on the direct path. On the Express path Express swaps the prototypes, and the
+ * fields below stay.
+ *
+ * Not for conveniences: what Express adds to `req` and `res` (`res.send`, `req.ip`, …) does not exist here.
+ */
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { parse } from 'node:querystring';
+import type { ParsedUrlQuery } from 'node:querystring';
+
+import type { RouteObserver } from './request-observer.js';
+import { queryOf } from './request-target.js';
+import type { Params } from './route-table.js';
+
+const NO_PARAMS: Params = Object.freeze({});
+
+export class DirectRequest extends IncomingMessage {
+  /** Decoded path parameters of the matched route. */
+  params: Params = NO_PARAMS;
+  private parsedQuery: ParsedUrlQuery | undefined = undefined;
+
+  /** The query, parsed at the first use; a name that occurs twice has an array. Bad encodings are replaced, not refused. */
+  get query(): ParsedUrlQuery {
+    return (this.parsedQuery ??= parse(queryOf(this.url ?? '')));
+  }
+
+  /** What Nest shows in its messages. Nothing rewrites `url` on the direct path. */
+  get originalUrl(): string {
+    return this.url ?? '';
+  }
+}
+
+/** Generic as its base is, so that it can stand wherever Node asks for a response class. */
+export class DirectResponse<
+  Request extends IncomingMessage = IncomingMessage,
+> extends ServerResponse<Request> {
+  /** Set with `startedMs` while somebody observes requests. */
+  observer: RouteObserver | undefined = undefined;
+  /** Monotonic milliseconds at which the headers of the request were complete. */
+  startedMs = 0;
+}

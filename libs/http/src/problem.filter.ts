@@ -1,0 +1,58 @@
+/**
+ * The one exception filter of an application: whatever a handler, a guard, a pipe or Express throws becomes a
+ * problem document, and whatever nobody expected is logged with its stack.
+ *
+ * A broken invariant is answered like any unexpected error and then handed on, because the process no longer knows
+ * what is true and has to end.
+ */
+import type { ServerResponse } from 'node:http';
+import { inspect } from 'node:util';
+
+import { Catch, Logger } from '@nestjs/common';
+import type { ArgumentsHost, ExceptionFilter } from '@nestjs/common';
+
+import { isStoreError } from '@diststore/base';
+
+import { problemOf, problemReply } from './problem.js';
+import type { Problem } from './problem.js';
+import { writeReply } from './reply.js';
+
+export interface ProblemFilterOptions {
+  /** Called once for each InvariantError, after its answer is written: log the state and exit. Must not throw. */
+  readonly onFatal: (error: Error) => void;
+}
+
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  private readonly logger = new Logger('Http');
+
+  constructor(private readonly options: ProblemFilterOptions) {}
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const res = host.switchToHttp().getResponse<ServerResponse>();
+    const about = problemOf(error);
+    this.log(error, about);
+    answerProblem(res, about);
+    if (error instanceof Error && error.name === 'InvariantError') this.options.onFatal(error);
+  }
+
+  private log(error: unknown, about: Problem): void {
+    // Refusals that a retry cures come in floods while a node is away; they are counted, not logged.
+    if (about.status < 500 || about.retryable) return;
+    if (isStoreError(error)) this.logger.error(`${about.code}: ${about.detail}`, error.stack);
+    else if (error instanceof Error) this.logger.error(error.message, error.stack);
+    else this.logger.error(`A value that is no Error was thrown: ${inspect(error)}`);
+  }
+}
+
+/**
+ * Answers with `about`. When an answer has begun already, the connection is cut: its client must not take the part
+ * that it has for the whole.
+ */
+export function answerProblem(res: ServerResponse, about: Problem): void {
+  if (res.headersSent) {
+    if (!res.writableEnded) res.destroy();
+    return;
+  }
+  writeReply(res, problemReply(about));
+}

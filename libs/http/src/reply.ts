@@ -1,0 +1,94 @@
+/**
+ * A whole answer as a value: what hot controllers return, and what every other answer becomes before it is written.
+ * One `writeHead`, one `end`, and always a Content-Length, so that the connection can be kept.
+ *
+ * Not for streams, whose length is not known: return a StreamableFile for those.
+ */
+import type { ServerResponse } from 'node:http';
+
+import { answersEarly, endAfterBody } from './early-answer.js';
+
+/** Name, value, name, value, …: the form that Node writes without looking anything up. */
+export type ReplyHeaders = readonly (string | number)[];
+
+const NO_HEADERS: ReplyHeaders = [];
+const JSON_TYPE: ReplyHeaders = ['Content-Type', 'application/json; charset=utf-8'];
+const BYTES_TYPE: ReplyHeaders = ['Content-Type', 'application/octet-stream'];
+const TEXT_TYPE: ReplyHeaders = ['Content-Type', 'text/plain; charset=utf-8'];
+
+/** Up to here, copying the body behind the header and writing once is cheaper than a gathered write of two pieces. */
+const ONE_WRITE_BYTES_MAX = 16 * 1024;
+
+export class Reply {
+  /**
+   * @param status 200 to 599. With 204 and 304 no body and no Content-Length is sent.
+   * @param headers without Content-Length; not copied, not changed, so a constant may be shared.
+   * @param body not copied: REQUIRES that it does not change until it is sent. For a HEAD request pass what GET would
+   *   send; only its length is used.
+   */
+  constructor(
+    readonly status: number,
+    readonly headers: ReplyHeaders = NO_HEADERS,
+    readonly body?: Uint8Array | string,
+  ) {}
+
+  /** @throws TypeError when `value` has no JSON form (a bigint, a cycle). */
+  static json(status: number, value: unknown, headers: ReplyHeaders = NO_HEADERS): Reply {
+    return new Reply(status, [...JSON_TYPE, ...headers], JSON.stringify(value));
+  }
+
+  static text(status: number, text: string, headers: ReplyHeaders = NO_HEADERS): Reply {
+    return new Reply(status, [...TEXT_TYPE, ...headers], text);
+  }
+}
+
+/**
+ * What a controller returned, as a Reply with the status that is set on `res`: bytes as they are, text as plain text
+ * (never HTML), nothing as nothing, and everything else as JSON. A Content-Type set before stands.
+ * @throws TypeError when `value` has no JSON form.
+ */
+export function replyOf(res: ServerResponse, value: unknown): Reply {
+  const status = res.statusCode;
+  if (value === undefined || value === null) return new Reply(status);
+  if (value instanceof Uint8Array) return new Reply(status, typeUnlessSet(res, BYTES_TYPE), value);
+  if (typeof value === 'string') return new Reply(status, typeUnlessSet(res, TEXT_TYPE), value);
+  return new Reply(status, typeUnlessSet(res, JSON_TYPE), JSON.stringify(value));
+}
+
+function typeUnlessSet(res: ServerResponse, type: ReplyHeaders): ReplyHeaders {
+  return res.hasHeader('content-type') ? NO_HEADERS : type;
+}
+
+/**
+ * Answers with `reply`. Headers set on `res` before are kept unless the reply names them too.
+ * REQUIRES: no header has been sent.
+ * @throws TypeError when a header name or value cannot stand in HTTP; nothing is written then.
+ */
+export function writeReply(res: ServerResponse, reply: Reply): void {
+  const { status, body } = reply;
+  const early = answersEarly(res);
+  if (early) res.shouldKeepAlive = false;
+  if (status === 204 || status === 304) {
+    res.writeHead(status, reply.headers as (string | number)[]);
+    endWith(res, undefined, early);
+    return;
+  }
+  const bytes = body === undefined ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length;
+  res.writeHead(status, [...reply.headers, 'Content-Length', bytes]);
+  endWith(res, bytes === 0 || res.req.method === 'HEAD' ? undefined : body, early);
+}
+
+function endWith(res: ServerResponse, body: Uint8Array | string | undefined, early: boolean): void {
+  if (early) {
+    if (body === undefined) res.flushHeaders();
+    else res.write(body);
+    endAfterBody(res);
+  } else if (body === undefined) {
+    res.end();
+  } else if (Buffer.isBuffer(body) && body.length <= ONE_WRITE_BYTES_MAX) {
+    // Header and body leave in one string. Latin-1 maps bytes to characters and back unchanged.
+    res.end(body.toString('latin1'), 'latin1');
+  } else {
+    res.end(body);
+  }
+}

@@ -1,0 +1,77 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { Lifecycle } from './lifecycle.js';
+
+const DEADLINE_MS = 20;
+
+function start(): { lifecycle: Lifecycle; lines: string[]; exits: number[] } {
+  const lines: string[] = [];
+  const exits: number[] = [];
+  const add = (line: string): void => void lines.push(line);
+  const lifecycle = new Lifecycle({ log: add, warn: add, error: add }, DEADLINE_MS, (code) =>
+    exits.push(code),
+  );
+  return { lifecycle, lines, exits };
+}
+
+describe('Lifecycle', () => {
+  afterEach(() => {
+    for (const event of ['SIGTERM', 'SIGINT', 'uncaughtException', 'unhandledRejection'])
+      process.removeAllListeners(event);
+  });
+
+  it('undoes the start in reverse order, one step after the other, and exits 0', async () => {
+    const { lifecycle, exits } = start();
+    const order: string[] = [];
+    for (const name of ['storage', 'http']) {
+      lifecycle.onStop(name, async () => {
+        order.push(`${name} begins`);
+        await Promise.resolve();
+        order.push(`${name} ends`);
+      });
+    }
+    await lifecycle.stop('test');
+    expect(order).toEqual(['http begins', 'http ends', 'storage begins', 'storage ends']);
+    expect(exits).toEqual([0]);
+  });
+
+  it('goes on after a step that is overdue and one that fails, and still exits 0', async () => {
+    const { lifecycle, lines, exits } = start();
+    let closed = false;
+    lifecycle.onStop('storage', () => Promise.resolve((closed = true)));
+    lifecycle.onStop('stuck', () => new Promise(() => undefined));
+    lifecycle.onStop('broken', () => Promise.reject(new Error('no')));
+    await lifecycle.stop('test');
+    expect(lines).toContain('broken failed to stop: no');
+    expect(lines).toContain(`stuck did not stop within ${DEADLINE_MS} ms; going on without it`);
+    expect(closed).toBe(true);
+    expect(exits).toEqual([0]);
+  });
+
+  it('stops once, however often it is asked', async () => {
+    const { lifecycle, exits } = start();
+    await Promise.all([lifecycle.stop('one'), lifecycle.stop('two')]);
+    expect(exits).toEqual([0]);
+  });
+
+  it('exits 1 at once on a second signal while stopping', async () => {
+    const { lifecycle, exits } = start();
+    lifecycle.install();
+    lifecycle.onStop('stuck', () => new Promise(() => undefined));
+    process.emit('SIGTERM');
+    process.emit('SIGTERM');
+    expect(exits).toEqual([1]);
+    await lifecycle.stop('cleanup');
+  });
+
+  it('exits 1 on an error that nobody handled, without running the steps', () => {
+    const { lifecycle, exits, lines } = start();
+    lifecycle.install();
+    let ran = false;
+    lifecycle.onStop('step', () => Promise.resolve((ran = true)));
+    process.emit('uncaughtException', new Error('boom'));
+    expect(lines).toEqual(['Fatal: boom']);
+    expect(ran).toBe(false);
+    expect(exits).toEqual([1]);
+  });
+});

@@ -1,0 +1,101 @@
+/**
+ * The life of a process: it runs until a signal or a fatal error, then undoes its start in reverse order, each step
+ * within a deadline, and exits.
+ *
+ *     running ──SIGTERM, SIGINT, stop()──► stopping ──all steps done or overdue──► exit 0
+ *        │                                    │
+ *        └──fatal()──► exit 1 at once         └──a second signal──► exit 1 at once
+ *
+ * A fatal error skips the steps on purpose: after a broken invariant or a failed fsync the state in memory is not to
+ * be trusted, and what is acknowledged is already on disk.
+ */
+import { EXIT, invariant } from '@diststore/base';
+
+export interface Log {
+  log(message: string): void;
+  warn(message: string): void;
+  error(message: string, stack?: string): void;
+}
+
+interface Step {
+  readonly name: string;
+  readonly stop: () => Promise<unknown>;
+}
+
+export class Lifecycle {
+  private readonly steps: Step[] = [];
+  private stopping: Promise<void> | undefined;
+
+  /**
+   * @param stepDeadlineMs a step that takes longer is left behind, with a warning.
+   * @param exit replaced in tests.
+   */
+  constructor(
+    private readonly log: Log,
+    private readonly stepDeadlineMs: number,
+    private readonly exit: (code: number) => void = (code) => process.exit(code),
+  ) {
+    invariant(stepDeadlineMs > 0, 'a step has time to stop', { stepDeadlineMs });
+  }
+
+  /** From now on signals stop the process in order, and errors that nobody handled end it. Call once. */
+  install(): void {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        if (this.stopping === undefined) void this.stop(signal);
+        else this.fatal(new Error(`${signal} again while stopping`));
+      });
+    }
+    process.on('uncaughtException', (error) => this.fatal(error));
+    process.on('unhandledRejection', (reason) => this.fatal(reason));
+  }
+
+  /** Adds a step that undoes what has just been started. Steps run last to first. */
+  onStop(name: string, stop: () => Promise<unknown>): void {
+    this.steps.push({ name, stop });
+  }
+
+  get isStopping(): boolean {
+    return this.stopping !== undefined;
+  }
+
+  /** Stops in order and exits 0. Idempotent; never rejects. */
+  stop(reason: string): Promise<void> {
+    this.stopping ??= this.runSteps(reason);
+    return this.stopping;
+  }
+
+  /** Logs and exits at once. For what leaves the process in an unknown state. */
+  fatal(error: unknown, code: number = EXIT.failure): void {
+    const message = error instanceof Error ? error.message : String(error);
+    this.log.error(`Fatal: ${message}`, error instanceof Error ? error.stack : undefined);
+    this.exit(code);
+  }
+
+  private async runSteps(reason: string): Promise<void> {
+    this.log.log(`Stopping (${reason})`);
+    for (const { name, stop } of this.steps.reverse()) {
+      try {
+        if ((await within(stop(), this.stepDeadlineMs)) === 'overdue') {
+          this.log.warn(`${name} did not stop within ${this.stepDeadlineMs} ms; going on without it`);
+        }
+      } catch (error) {
+        this.log.error(`${name} failed to stop: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
+    this.log.log('Stopped');
+    this.exit(EXIT.ok);
+  }
+}
+
+async function within(work: Promise<unknown>, deadlineMs: number): Promise<'done' | 'overdue'> {
+  let timer: NodeJS.Timeout | undefined;
+  const overdue = new Promise<'overdue'>((resolve) => {
+    timer = setTimeout(() => resolve('overdue'), deadlineMs);
+  });
+  try {
+    return await Promise.race([work.then(() => 'done' as const), overdue]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * The directory of one process: `db/` is LevelDB's, `owner.json` says who has it open. LevelDB's own LOCK file does
+ * the excluding; the owner file only lets an error name the holder, so it may be stale and decides nothing.
+ */
+import { constants } from 'node:fs';
+import { access, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { StoreError } from '@diststore/base';
+
+import { checkLogs } from './wal-check.js';
+
+export interface Owner {
+  readonly pid: number;
+  /** What the process is, for people: `worker 1`. */
+  readonly name: string;
+  /** ISO 8601. */
+  readonly since: string;
+}
+
+export function databasePath(directory: string): string {
+  return path.join(directory, 'db');
+}
+
+function ownerPath(directory: string): string {
+  return path.join(directory, 'owner.json');
+}
+
+/**
+ * Creates the directory when it is missing, and refuses one that LevelDB would misread.
+ * @throws StoreError store-unusable: cannot be created or written; store-corrupt: files are damaged or missing.
+ */
+export async function prepareDirectory(directory: string): Promise<void> {
+  const database = databasePath(directory);
+  try {
+    await mkdir(database, { recursive: true });
+    await access(directory, constants.W_OK);
+    await access(database, constants.W_OK);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new StoreError('store-unusable', `The data directory ${directory} cannot be used: ${reason}.`, {
+      cause,
+      facts: { directory },
+    });
+  }
+  const files = await readdir(database);
+  // LevelDB takes a directory without CURRENT for a new one and deletes the tables that it finds there.
+  if (!files.includes('CURRENT') && files.some((file) => /\.(ldb|sst|log)$|^MANIFEST-/.test(file))) {
+    throw new StoreError(
+      'store-corrupt',
+      `${database} holds data, but its CURRENT file is missing. Restore that file or a backup; opening it as it is would erase the data.`,
+      { facts: { directory } },
+    );
+  }
+  await checkLogs(database);
+}
+
+export async function writeOwner(directory: string, owner: Owner): Promise<void> {
+  await writeFile(ownerPath(directory), `${JSON.stringify(owner)}\n`);
+}
+
+export async function removeOwner(directory: string): Promise<void> {
+  await rm(ownerPath(directory), { force: true });
+}
+
+/** `worker 1 (process 4711, since …)`, or a sentence that says that nothing more is known. */
+export async function describeOwner(directory: string): Promise<string> {
+  try {
+    const owner = JSON.parse(await readFile(ownerPath(directory), 'utf8')) as Partial<Owner>;
+    return `${owner.name ?? 'a process'} (process ${owner.pid ?? 'unknown'}, since ${owner.since ?? 'unknown'})`;
+  } catch {
+    return 'another process';
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * Where each row of a worker's LevelDB lives. The first byte is the row's kind; a partition's data is one contiguous
+ * range in key order, so that it can be listed, copied and dropped as a range.
+ *
+ *     key                            value
+ *     00                             store header (store-header.ts)
+ *     01 partition:u16               reserved: configuration in which the replica is installed
+ *     02 partition:u16               state of the partition (partition-state.ts)
+ *     03 partition:u16 seq:u64       reserved: log entry
+ *     04 partition:u16 key           data: record (record.ts)
+ *     05 partition:u16 request id    reserved: result of a finished request
+ *     06 partition:u16 seq request   reserved: age of the rows of kind 05
+ *     07 partition:u16 ms:u64 key    expiry index: look at `key` at this time; no value
+ *     10 name                        master: metadata
+ *
+ * The kinds are in hexadecimal, all numbers big endian. Persisted, never renumber.
+ */
+import { invariant } from '@diststore/base';
+
+import { readU64, writeU64 } from './binary.js';
+import { KEY_BYTES_MAX } from './limits.js';
+import type { KeyRange } from './storage.js';
+
+const KIND_HEADER = 0x00;
+const KIND_STATE = 0x02;
+const KIND_DATA = 0x04;
+const KIND_EXPIRY = 0x07;
+const KIND_METADATA = 0x10;
+
+const PREFIX_BYTES = 3;
+const EXPIRY_PREFIX_BYTES = PREFIX_BYTES + 8;
+const PARTITION_MAX = 0xffff;
+
+export const HEADER_KEY: Buffer = Buffer.from([KIND_HEADER]);
+
+function allocate(kind: number, partition: number, bytes: number): Buffer {
+  invariant(
+    Number.isInteger(partition) && partition >= 0 && partition <= PARTITION_MAX,
+    'a partition fits two bytes',
+    {
+      partition,
+    },
+  );
+  const row = Buffer.allocUnsafe(bytes);
+  row[0] = kind;
+  row.writeUInt16BE(partition, 1);
+  return row;
+}
+
+export function stateKey(partition: number): Buffer {
+  return allocate(KIND_STATE, partition, PREFIX_BYTES);
+}
+
+/** REQUIRES: 1 to KEY_BYTES_MAX bytes; the edges have refused everything else. */
+export function dataKey(partition: number, key: Buffer): Buffer {
+  invariant(key.length >= 1 && key.length <= KEY_BYTES_MAX, 'a key has 1 to 1024 bytes', {
+    length: key.length,
+  });
+  const row = allocate(KIND_DATA, partition, PREFIX_BYTES + key.length);
+  key.copy(row, PREFIX_BYTES);
+  return row;
+}
+
+/** The key inside a data row's key: a view. */
+export function keyOfData(row: Buffer): Buffer {
+  return row.subarray(PREFIX_BYTES);
+}
+
+/** The whole data range of a partition. */
+export function dataRange(partition: number): KeyRange {
+  return {
+    gte: allocate(KIND_DATA, partition, PREFIX_BYTES),
+    lt: after(allocate(KIND_DATA, partition, PREFIX_BYTES)),
+  };
+}
+
+export function expiryKey(partition: number, expireAtMs: number, key: Buffer): Buffer {
+  const row = allocate(KIND_EXPIRY, partition, EXPIRY_PREFIX_BYTES + key.length);
+  writeU64(row, expireAtMs, PREFIX_BYTES);
+  key.copy(row, EXPIRY_PREFIX_BYTES);
+  return row;
+}
+
+export function parseExpiryKey(row: Buffer): { expireAtMs: number; key: Buffer } {
+  return { expireAtMs: readU64(row, PREFIX_BYTES), key: row.subarray(EXPIRY_PREFIX_BYTES) };
+}
+
+/** The index rows that are due: expiry at or before `nowMs`. */
+export function expiredRange(partition: number, nowMs: number): KeyRange {
+  const lt = allocate(KIND_EXPIRY, partition, EXPIRY_PREFIX_BYTES);
+  writeU64(lt, nowMs + 1, PREFIX_BYTES);
+  return { gte: allocate(KIND_EXPIRY, partition, PREFIX_BYTES), lt };
+}
+
+export function metadataKey(name: string): Buffer {
+  return Buffer.concat([Buffer.from([KIND_METADATA]), Buffer.from(name)]);
+}
+
+export function metadataName(row: Buffer): string {
+  return row.toString('utf8', 1);
+}
+
+/** All metadata rows whose name begins with `prefix`. */
+export function metadataRange(prefix: string): KeyRange {
+  return { gte: metadataKey(prefix), lt: after(metadataKey(prefix)) };
+}
+
+/** The first key that does not begin with `prefix`. REQUIRES: some byte of `prefix` is not 0xff (the kind never is). */
+export function after(prefix: Buffer): Buffer {
+  let end = prefix.length;
+  while (end > 0 && prefix[end - 1] === 0xff) end -= 1;
+  invariant(end > 0, 'a prefix has an end', { prefix: prefix.toString('hex') });
+  const next = Buffer.from(prefix.subarray(0, end));
+  next[end - 1] = (next[end - 1] ?? 0) + 1;
+  return next;
+}

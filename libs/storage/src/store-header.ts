@@ -1,0 +1,99 @@
+/**
+ * The header row: who this store is. A store's random id is born with its LevelDB, so that an empty disk is never
+ * taken for the old one; `boot` rises at every start, so that an older copy of the disk can be told from the disk.
+ *
+ *     offset  size  field
+ *     0       1     format, 1   persisted, never renumber
+ *     1       4     CRC-32 of the rest
+ *     5       …     JSON: {"kind","index","storeId","boot","clusterId"}
+ */
+import { randomBytes } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+
+import { StoreError } from '@diststore/base';
+
+import { after, HEADER_KEY } from './key-layout.js';
+import type { Storage } from './storage.js';
+
+const FORMAT = 1;
+const BODY_OFFSET = 5;
+
+export interface StoreHeader {
+  readonly kind: 'master' | 'worker';
+  /** The worker's index; 0 for the master. */
+  readonly index: number;
+  /** 32 hexadecimal digits. */
+  readonly storeId: string;
+  /** Starts of a process on this store, this one included. */
+  readonly boot: number;
+  /** The cluster that it belongs to; null until it joined one. */
+  readonly clusterId: string | null;
+}
+
+export function encodeHeader(header: StoreHeader): Buffer {
+  const body = Buffer.from(JSON.stringify(header));
+  const bytes = Buffer.alloc(BODY_OFFSET + body.length);
+  bytes[0] = FORMAT;
+  bytes.writeUInt32BE(crc32(body), 1);
+  body.copy(bytes, BODY_OFFSET);
+  return bytes;
+}
+
+export function decodeHeader(bytes: Buffer): StoreHeader {
+  if (bytes[0] !== FORMAT) {
+    throw new StoreError(
+      'store-format',
+      `The store has format ${bytes[0] ?? 0}; this version reads format ${FORMAT}.`,
+    );
+  }
+  const body = bytes.subarray(BODY_OFFSET);
+  if (bytes.length < BODY_OFFSET || bytes.readUInt32BE(1) !== crc32(body)) {
+    throw new StoreError(
+      'store-corrupt',
+      'The header row of the store is damaged. Restore a backup or a replica.',
+    );
+  }
+  return JSON.parse(body.toString()) as StoreHeader;
+}
+
+/**
+ * Reads the header, or writes one into an empty store, and raises `boot`. Durable when it resolves; nobody may be
+ * talked to before.
+ * @throws StoreError store-format: the store is another process's, or not diststore's; store-corrupt.
+ */
+export async function openStore(
+  storage: Storage,
+  expected: Pick<StoreHeader, 'kind' | 'index'>,
+): Promise<StoreHeader> {
+  const bytes = await storage.get(HEADER_KEY);
+  let header: StoreHeader;
+  if (bytes === undefined) {
+    const any = await storage.page({ gte: Buffer.alloc(0), lt: after(Buffer.from([0xfe])) }, { limit: 1 });
+    if (any.entries.length > 0) {
+      throw new StoreError(
+        'store-format',
+        'The database holds rows but no diststore header. Choose another directory.',
+      );
+    }
+    header = { ...expected, storeId: randomBytes(16).toString('hex'), boot: 1, clusterId: null };
+  } else {
+    const found = decodeHeader(bytes);
+    if (found.kind !== expected.kind || found.index !== expected.index) {
+      throw new StoreError(
+        'store-format',
+        `The data directory belongs to ${nameOf(found)}, not to ${nameOf(expected)}. Choose another with --data-dir.`,
+      );
+    }
+    header = { ...found, boot: found.boot + 1 };
+  }
+  await writeHeader(storage, header);
+  return header;
+}
+
+export async function writeHeader(storage: Storage, header: StoreHeader): Promise<void> {
+  await storage.write([{ type: 'put', key: HEADER_KEY, value: encodeHeader(header) }]);
+}
+
+function nameOf({ kind, index }: Pick<StoreHeader, 'kind' | 'index'>): string {
+  return kind === 'master' ? 'the master' : `worker ${index}`;
+}
