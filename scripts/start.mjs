@@ -1,6 +1,6 @@
 /**
  * `npm start`: on a fresh clone it installs and builds, then it runs a master with three workers in this process
- * tree. Flags go to the master: `npm start -- --data-dir /srv/diststore --workers=5`.
+ * tree, and Ctrl-C stops all of them. Flags go to the master: `npm start -- --data-dir /srv/diststore --workers=5`.
  */
 import { join } from 'node:path';
 import process from 'node:process';
@@ -15,7 +15,7 @@ async function main() {
   await setUp();
   const master = join(root, 'dist/apps/master/src/main.js');
   const [node, , ...flags] = process.argv;
-  process.argv = [node, master, ...(saysWorkers(flags) ? [] : [`--workers=${WORKERS}`]), ...flags];
+  process.argv = [node, master, '--stop-workers', ...(saysWorkers(flags) ? [] : [`--workers=${WORKERS}`]), ...flags];
   await import(pathToFileURL(master).href);
 }
 

@@ -66,3 +66,5 @@ export { compareVer, isNewer, nextVer, sameVer } from './ver.js';
 export type { Ver } from './ver.js';
 export { parseHeartbeat, parseRegistration, parseWelcomed, parseWorkerIndex } from './control.js';
 export type { Heartbeat, Registration, Speaker, SpeakerState, Welcomed } from './control.js';
+export { httpUrlOf } from './worker.js';
+export type { Address } from './worker.js';

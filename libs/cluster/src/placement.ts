@@ -2,7 +2,8 @@
  * Which workers should hold which partitions: evenly by weight, apart by host and zone, and with as few moves as
  * that allows. Deterministic, so that planning again from the same state plans the same.
  *
- *   1. Quotas   how many replicas each worker should hold (quotas.ts).
+ *   1. Quotas   how many replicas each worker should hold (quotas.ts). Where a share rounds to either of two numbers,
+ *               the choice is made anew after filling, when it costs least.
  *   2. Keep     replicas on workers that are still there stay; surplus ones, after a lower replication factor, go.
  *   3. Fill     partitions with the fewest replicas first, each from the worker that harms the spread least, is
  *               below its quota, and holds least for its weight.
@@ -99,21 +100,26 @@ function positionOf(topology: Topology, index: WorkerIndex | undefined): number 
 
 class Balancer {
   private readonly topology: Topology;
-  private readonly quota: readonly number[];
+  private quota: readonly number[];
   private readonly all: readonly number[];
   private effort = 0;
 
   constructor(private readonly layout: Layout) {
     this.topology = layout.topology;
-    this.quota = quotas(this.topology, layout.members.length, layout.counts());
+    this.quota = this.quotas();
     this.all = this.topology.workers.map((_, position) => position);
   }
 
   run(): void {
     this.trim();
     this.fill();
+    this.quota = this.quotas();
     this.rebalance();
     this.repair();
+  }
+
+  private quotas(): number[] {
+    return quotas(this.topology, this.layout.members.length, this.layout.counts());
   }
 
   /** Above the quota if positive, below it if negative. */

@@ -4,7 +4,7 @@ import { configuration, context, member, members, storeAt, target, ver } from '.
 import type { Configuration, Roles } from './configuration.js';
 import { generation, partitionId, proposalId, workerIndex } from './ids.js';
 import { MEMBERS_MAX } from './member.js';
-import type { Proposal } from './proposal.js';
+import type { Proposal, RecoverProposal } from './proposal.js';
 import { admissionOf, handoverOf, promotionOf, removalOf } from './proposal.js';
 import { decide, minInSyncGoal } from './transition.js';
 import type { Decision } from './transition.js';
@@ -409,7 +409,7 @@ describe('force', () => {
 });
 
 describe('recover', () => {
-  const next = { primary: b, insync: [b, c], minInSync: 2, eligible: [] };
+  const next: RecoverProposal['next'] = { primary: b, insync: [b, c], minInSync: 2, eligible: [] };
   const recover = (
     gen: number,
     base: ReturnType<typeof ver>,

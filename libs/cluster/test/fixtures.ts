@@ -1,5 +1,5 @@
 /** Small records for the specs of this library: sound by default, with whatever a test is about put in. */
-import type { Configuration, Proposer } from '../src/configuration.js';
+import type { Configuration } from '../src/configuration.js';
 import {
   clusterId,
   epoch,
@@ -53,7 +53,7 @@ export function configuration(parts: Partial<Configuration> = {}): Configuration
     minInSync: 1,
     kind: 'add',
     proposalId: proposalId('stored'),
-    by: 'master' as Proposer,
+    by: 'master',
     ...parts,
   };
 }

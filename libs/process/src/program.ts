@@ -2,18 +2,18 @@
  * The outside of a program: reads its options, starts it, and turns what goes wrong into a message that says what to
  * do and an exit code that tells a supervisor why.
  */
-import { ConsoleLogger } from '@nestjs/common';
 import { EXIT, isStoreError, type StoreError } from '@diststore/base';
 import type { Config, Options, OptionTable } from '@diststore/config';
 import { parseOptions } from '@diststore/config';
 
 import { Lifecycle } from './lifecycle.js';
+import { ProcessLogger } from './process-logger.js';
 import type { ProcessConfig } from './process-options.js';
 
 export interface Program<C> {
   readonly config: C;
   readonly lifecycle: Lifecycle;
-  readonly logger: ConsoleLogger;
+  readonly logger: ProcessLogger;
 }
 
 /** Call once, from `main.ts`. Resolves when the program has started, or after it has set the exit code. */
@@ -32,11 +32,7 @@ export async function runProgram<O extends Options>(
     return;
   }
   const config = parsed.config as Config<O> & ProcessConfig;
-  const logger = new ConsoleLogger({
-    json: config.logFormat === 'json',
-    colors: config.logFormat === 'text' && process.stdout.isTTY,
-    logLevels: levelsFrom(config.logLevel),
-  });
+  const logger = new ProcessLogger(config);
   for (const warning of parsed.warnings) logger.warn(warning);
   const lifecycle = new Lifecycle(logger, config.stopDeadlineMs);
   lifecycle.install();
@@ -47,12 +43,6 @@ export async function runProgram<O extends Options>(
     else logger.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
     process.exit(isStoreError(error) ? exitCodeOf(error) : EXIT.failure);
   }
-}
-
-const LEVELS = ['fatal', 'error', 'warn', 'log', 'debug', 'verbose'] as const;
-
-function levelsFrom(level: ProcessConfig['logLevel']): (typeof LEVELS)[number][] {
-  return LEVELS.slice(0, LEVELS.indexOf(level) + 1);
 }
 
 function exitCodeOf(error: StoreError): number {

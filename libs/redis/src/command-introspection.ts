@@ -54,17 +54,9 @@ export function commandDocsReply(table: CommandTable, names: readonly Buffer[]):
   return map(commands.map(docsEntry));
 }
 
-/**
- * COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN pattern], given the arguments behind LIST. Filters
- * look at subcommands too.
- */
+/** COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN pattern], given the arguments behind LIST. */
 export function commandListReply(table: CommandTable, args: readonly Buffer[]): Reply {
-  if (args.length === 0) return array(table.commands.map(({ fullName }) => bulk(fullName)));
-  const [filterBy, by, operand] = args;
-  if (filterBy === undefined || by === undefined || operand === undefined || args.length !== 3)
-    return SYNTAX_ERROR;
-  if (!equalsIgnoringCase(filterBy, 'filterby')) return SYNTAX_ERROR;
-  const matches = listFilter(by, operand);
+  const matches = args.length === 0 ? () => true : listFilter(args);
   if (matches === undefined) return SYNTAX_ERROR;
   const all = table.commands.flatMap((command) => [command, ...command.subcommands]);
   return array(all.filter(matches).map(({ fullName }) => bulk(fullName)));
@@ -200,7 +192,12 @@ function usage(doc: ArgumentDoc): string {
   return doc.optional ? `[${text}]` : text;
 }
 
-function listFilter(by: Buffer, operand: Buffer): ((command: Command) => boolean) | undefined {
+/** Undefined: the arguments are no filter. */
+function listFilter(args: readonly Buffer[]): ((command: Command) => boolean) | undefined {
+  const [filterBy, by, operand] = args;
+  if (filterBy === undefined || by === undefined || operand === undefined || args.length !== 3)
+    return undefined;
+  if (!equalsIgnoringCase(filterBy, 'filterby')) return undefined;
   // There are no modules.
   if (equalsIgnoringCase(by, 'module')) return () => false;
   if (equalsIgnoringCase(by, 'aclcat')) {

@@ -79,6 +79,12 @@ export const DEFAULT_REPLY_LIMITS: ReplyLimits = {
 /** Longest glob pattern of KEYS, SCAN and their like; a key has at most 1,024 bytes. Longer: an error reply. */
 export const GLOB_PATTERN_BYTES_MAX = 64 * KIB;
 
+/** Most keys that one SCAN call looks at, whatever its COUNT: a call must not hold up the other connections. */
+export const SCAN_COUNT_MAX = 10_000;
+
+/** Latest expiry, in Unix milliseconds: beyond it JavaScript's numbers are not exact. In the year 287396. */
+export const EXPIRY_MS_MAX = Number.MAX_SAFE_INTEGER;
+
 /** Longest text taken for a floating point number. Redis refuses the same length. */
 export const FLOAT_TEXT_BYTES_MAX = 5 * KIB - 1;
 

@@ -44,6 +44,8 @@ const MAP = 0x25; // %
 const SET = 0x7e; // ~
 const PUSH = 0x3e; // >
 const VERBATIM = 0x3d; // =
+const DOUBLE = 0x2c; // ,
+const BIG_NUMBER = 0x28; // (
 
 const OK = Buffer.from('+OK\r\n');
 const NULL_RESP2 = Buffer.from('$-1\r\n');
@@ -166,13 +168,13 @@ export class ReplyEncoder {
 
   /** RESP2: a string. */
   double(value: number): void {
-    if (this.version === 3) this.textLine(0x2c, formatDouble(value));
+    if (this.version === 3) this.textLine(DOUBLE, formatDouble(value));
     else this.bulk(formatDouble(value));
   }
 
   /** RESP2: a string. */
   bigNumber(value: bigint): void {
-    if (this.version === 3) this.textLine(0x28, value.toString());
+    if (this.version === 3) this.textLine(BIG_NUMBER, value.toString());
     else this.bulk(value.toString());
   }
 
@@ -180,7 +182,10 @@ export class ReplyEncoder {
   verbatim(format: string, value: Buffer | string): void {
     invariant(format.length === 3, 'a verbatim format has three letters', { format });
     const bytes = typeof value === 'string' ? Buffer.from(value) : value;
-    if (this.version === 2) return this.bulk(bytes);
+    if (this.version === 2) {
+      this.bulk(bytes);
+      return;
+    }
     this.numberLine(VERBATIM, bytes.length + 4);
     this.reserve(4);
     this.at += this.chunk.write(`${format}:`, this.at, 'latin1');
@@ -235,33 +240,47 @@ export class ReplyEncoder {
   private head(reply: Reply): void {
     switch (reply.kind) {
       case 'simple':
-        return this.simple(reply.text);
+        this.simple(reply.text);
+        break;
       case 'error':
-        return this.error(reply.text);
+        this.error(reply.text);
+        break;
       case 'integer':
-        return this.integer(reply.value);
+        this.integer(reply.value);
+        break;
       case 'bulk':
-        return this.bulk(reply.value);
+        this.bulk(reply.value);
+        break;
       case 'null':
-        return this.null();
+        this.null();
+        break;
       case 'null-array':
-        return this.nullArray();
+        this.nullArray();
+        break;
       case 'boolean':
-        return this.boolean(reply.value);
+        this.boolean(reply.value);
+        break;
       case 'double':
-        return this.double(reply.value);
+        this.double(reply.value);
+        break;
       case 'big-number':
-        return this.bigNumber(reply.value);
+        this.bigNumber(reply.value);
+        break;
       case 'verbatim':
-        return this.verbatim(reply.format, reply.value);
+        this.verbatim(reply.format, reply.value);
+        break;
       case 'array':
-        return this.arrayHeader(reply.items.length);
+        this.arrayHeader(reply.items.length);
+        break;
       case 'set':
-        return this.setHeader(reply.items.length);
+        this.setHeader(reply.items.length);
+        break;
       case 'push':
-        return this.pushHeader(reply.items.length);
+        this.pushHeader(reply.items.length);
+        break;
       case 'map':
-        return this.mapHeader(reply.entries.length);
+        this.mapHeader(reply.entries.length);
+        break;
       default:
         return unreachable(reply);
     }

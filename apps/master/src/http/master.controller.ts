@@ -1,0 +1,49 @@
+/** The documented master routes: show the cluster, and create a worker. */
+import { Controller, Get, Inject, Param } from '@nestjs/common';
+import { StoreError, VERSION } from '@diststore/base';
+import { parseWorkerIndex } from '@diststore/cluster';
+import { Reply } from '@diststore/http';
+
+import type { MasterConfig } from '../master.options.js';
+import { MASTER_CONFIG, METADATA, REGISTRY, SUPERVISOR } from '../master.tokens.js';
+import type { Metadata } from '../registry/metadata.js';
+import type { WorkerRegistry } from '../registry/worker-registry.js';
+import type { Supervisor } from '../supervisor/supervisor.js';
+
+@Controller()
+export class MasterController {
+  constructor(
+    @Inject(METADATA) private readonly metadata: Metadata,
+    @Inject(REGISTRY) private readonly registry: WorkerRegistry,
+    @Inject(SUPERVISOR) private readonly supervisor: Supervisor,
+    @Inject(MASTER_CONFIG) private readonly config: MasterConfig,
+  ) {}
+
+  @Get('master')
+  show(): object {
+    const { heartbeatMs, silentAfterMs } = this.config;
+    return {
+      status: 'connected',
+      version: VERSION,
+      clusterId: this.metadata.clusterId,
+      mapVersion: this.metadata.revision,
+      settings: { placement: 'local', heartbeatMs, silentAfterMs },
+      workers: this.registry.views(),
+    };
+  }
+
+  @Get('worker/:index')
+  async create(@Param('index') text: string): Promise<Reply> {
+    const { worker, created } = await this.supervisor.create(workerIndexOf(text));
+    return Reply.json(created ? 201 : 200, worker);
+  }
+}
+
+/** @throws StoreError bad-worker-index */
+export function workerIndexOf(text: string): number {
+  const index = parseWorkerIndex(text);
+  if (index === undefined) {
+    throw new StoreError('bad-worker-index', `${JSON.stringify(text)} is not a worker index.`, { facts: { index: text } });
+  }
+  return index;
+}

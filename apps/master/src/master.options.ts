@@ -1,0 +1,66 @@
+/** The options of the master: one table, from which flags, environment, `--help` and the README's table are read. */
+import { VERSION } from '@diststore/base';
+import { type ConfigOf, defineOptions, integer, option, port, toggle } from '@diststore/config';
+import { processOptions } from '@diststore/process';
+
+export const masterOptions = defineOptions({
+  program: 'nest start master --',
+  summary: 'The diststore master: keeps the cluster together and starts workers. It is not on the data path.',
+  version: VERSION,
+  options: {
+    httpPort: option({
+      schema: port,
+      default: 5000,
+      summary: 'Port of the HTTP API; worker i that it starts listens on this plus i',
+      group: 'Network',
+      positional: true,
+    }),
+    workers: option({
+      schema: integer({ min: 0, max: 999 }),
+      default: 0,
+      summary: 'Workers 1 to this number are started with the master',
+      group: 'Cluster',
+    }),
+    stopWorkers: toggle({
+      default: false,
+      summary: 'Whether an orderly stop of the master also stops the workers that it started',
+      group: 'Cluster',
+    }),
+    workerStartTimeoutMs: option({
+      schema: integer({ min: 100, max: 600_000 }),
+      default: 15_000,
+      summary: 'Longest time that a new worker may take until it serves',
+      group: 'Cluster',
+    }),
+    heartbeatMs: option({
+      schema: integer({ min: 50, max: 60_000 }),
+      default: 1000,
+      summary: 'How often workers report',
+      group: 'Cluster',
+    }),
+    silentAfterMs: option({
+      schema: integer({ min: 100, max: 600_000 }),
+      default: 3000,
+      summary: 'A worker that has not reported for so long counts as silent',
+      group: 'Cluster',
+    }),
+    ...processOptions,
+  },
+  check: ({ heartbeatMs, silentAfterMs }) =>
+    heartbeatMs * 2 > silentAfterMs
+      ? [`--silent-after-ms: ${silentAfterMs} must be at least twice --heartbeat-ms, ${heartbeatMs}: one report may be late`]
+      : [],
+  // A worker that the master starts inherits its environment.
+  foreignEnv: [
+    'DISTSTORE_STORAGE',
+    'DISTSTORE_CACHE_BYTES',
+    'DISTSTORE_WRITE_BUFFER_BYTES',
+    'DISTSTORE_DISK_RESERVE_BYTES',
+    'DISTSTORE_SWEEP_INTERVAL_MS',
+    'DISTSTORE_MAX_VALUE_BYTES',
+    'DISTSTORE_LEGACY_GET_WRITES',
+    'DISTSTORE_ADVERTISED_HOST',
+  ],
+});
+
+export type MasterConfig = ConfigOf<typeof masterOptions>;

@@ -1,0 +1,48 @@
+/** Starts the master, and says in which order it stops: supervisor, HTTP, storage. */
+import { Readiness } from '@diststore/http';
+import { createApplication, listen, type Program, urlOf } from '@diststore/process';
+import { STORAGE, type Storage } from '@diststore/storage';
+
+import { clusterTable } from './cluster-table.js';
+import { MasterModule } from './master.module.js';
+import type { MasterConfig } from './master.options.js';
+import { METADATA, REGISTRY, SUPERVISOR } from './master.tokens.js';
+import type { Metadata } from './registry/metadata.js';
+import type { WorkerRegistry } from './registry/worker-registry.js';
+import type { Supervisor } from './supervisor/supervisor.js';
+
+/**
+ * Resolves when the master serves and the workers that it was told to start have come up, or have not.
+ * @throws StoreError when the store or the port cannot be had.
+ */
+export async function startMaster(program: Program<MasterConfig>): Promise<void> {
+  const { config, lifecycle, logger } = program;
+  const app = await createApplication(MasterModule.forRoot(program), program);
+  const storage = app.get<Storage>(STORAGE, { strict: false });
+  lifecycle.onStop('storage', () => storage.close());
+  app.get(Readiness, { strict: false }).add('storage', () => undefined);
+
+  await listen(app, config.httpPort, program);
+  const url = urlOf(config.host, config.httpPort);
+  const metadata = app.get<Metadata>(METADATA);
+  logger.log(`Master serves at ${url}, cluster ${metadata.clusterId}`);
+
+  // Workers report to the port above, so they come after it, and stop before it closes.
+  const supervisor = app.get<Supervisor>(SUPERVISOR);
+  lifecycle.onStop('supervisor', () => supervisor.stop({ stopWorkers: config.stopWorkers }));
+  await supervisor.resume(metadata.workers());
+  await createWorkers(supervisor, program);
+  if (config.workers > 0) process.stdout.write(`${clusterTable(url, app.get<WorkerRegistry>(REGISTRY).views())}\n`);
+}
+
+/** A worker that does not come up is reported, and the others serve. */
+async function createWorkers(supervisor: Supervisor, { config, logger }: Program<MasterConfig>): Promise<void> {
+  const indices = Array.from({ length: config.workers }, (_unused, i) => i + 1);
+  await Promise.all(
+    indices.map((index) =>
+      supervisor.create(index).catch((error: unknown) => {
+        logger.error(error instanceof Error ? error.message : String(error));
+      }),
+    ),
+  );
+}

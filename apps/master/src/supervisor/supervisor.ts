@@ -1,0 +1,239 @@
+/**
+ * Starts workers and keeps them running.
+ *
+ *     (none) ──create──► starting ──serves──► running ──exits──► waiting ──backoff──► starting
+ *                           └──does not come up──► (none), with the reason
+ *
+ * A worker that has never come up is not tried again: whoever asked for it has the reason. One that has served is
+ * started again however often it dies, with growing pauses. It also outlives the master: one that is still running
+ * when the master starts is adopted.
+ */
+import path from 'node:path';
+
+import { EXIT, StoreError } from '@diststore/base';
+import { httpUrlOf } from '@diststore/cluster';
+import type { Log } from '@diststore/process';
+import { request } from 'undici';
+
+import type { WorkerRow } from '../registry/metadata.js';
+import type { WorkerRegistry, WorkerView } from '../registry/worker-registry.js';
+import { lastLines, LogFollower } from './log-follower.js';
+import { type ExitCode, isAlive, WorkerProcess } from './worker-process.js';
+
+export interface SupervisorOptions {
+  /** The worker's main file. */
+  readonly program: string;
+  readonly host: string;
+  /** Worker i listens on this plus i. */
+  readonly portBase: number;
+  readonly masterUrl: string;
+  readonly dataDir: string;
+  readonly logFormat: string;
+  readonly startTimeoutMs: number;
+  readonly stopDeadlineMs: number;
+  /** One line of a worker's output. */
+  readonly onOutput: (index: number, line: string) => void;
+}
+
+export interface Created {
+  readonly worker: WorkerView;
+  /** False when it ran already. */
+  readonly created: boolean;
+}
+
+interface Supervised {
+  process: WorkerProcess | undefined;
+  follower: LogFollower | undefined;
+  restartTimer: NodeJS.Timeout | undefined;
+  backoffMs: number;
+}
+
+const BACKOFF_MS_MIN = 250;
+const BACKOFF_MS_MAX = 30_000;
+/** A worker that has run for so long starts again with the shortest pause. */
+const HEALTHY_AFTER_MS = 60_000;
+const LAST_LINES = 20;
+const IDENTIFY_TIMEOUT_MS = 2000;
+
+export class Supervisor {
+  private readonly workers = new Map<number, Supervised>();
+  private readonly creating = new Map<number, Promise<Created>>();
+  private stopped = false;
+
+  constructor(
+    private readonly registry: WorkerRegistry,
+    private readonly log: Log,
+    private readonly options: SupervisorOptions,
+  ) {}
+
+  /**
+   * Makes sure that worker `index` runs, and resolves when it serves. Calls at the same time share one attempt.
+   * @throws StoreError address-in-use: its port or data directory is taken; worker-start-timeout, with the last lines
+   *   of its log; draining.
+   */
+  create(index: number): Promise<Created> {
+    const underWay = this.creating.get(index);
+    if (underWay !== undefined) return underWay;
+    const attempt = this.createOnce(index).finally(() => this.creating.delete(index));
+    this.creating.set(index, attempt);
+    return attempt;
+  }
+
+  /** Takes up the workers that an earlier master left: adopts those that run, starts those that do not. */
+  async resume(rows: readonly WorkerRow[]): Promise<void> {
+    await Promise.all(rows.filter((row) => row.supervised).map((row) => this.resumeOne(row)));
+  }
+
+  /** No worker is started again from now on; with `stopWorkers` those running are stopped first, in good order. */
+  async stop({ stopWorkers }: { stopWorkers: boolean }): Promise<void> {
+    this.stopped = true;
+    for (const { restartTimer } of this.workers.values()) clearTimeout(restartTimer);
+    if (stopWorkers) {
+      const stops = [...this.workers.values()].map(({ process }) => process?.stop(this.options.stopDeadlineMs));
+      await Promise.all(stops);
+    }
+    await Promise.all([...this.workers.values()].map(({ follower }) => follower?.close()));
+  }
+
+  private async createOnce(index: number): Promise<Created> {
+    const running = this.serving(index);
+    if (running !== undefined) return { worker: running, created: false };
+    if (this.stopped) throw new StoreError('draining', 'The master is stopping; no worker is started.');
+    const known = this.workers.get(index);
+    clearTimeout(known?.restartTimer);
+    const runsAlready = known?.process?.isRunning === true;
+    const worker = runsAlready ? known : await this.start(index);
+    await this.untilServing(index, worker);
+    await this.registry.setSupervised(index, true);
+    const view = this.serving(index);
+    if (view === undefined) throw new StoreError('retry-later', `Worker ${index} served, and stopped at once.`);
+    return { worker: view, created: !runsAlready };
+  }
+
+  private serving(index: number): WorkerView | undefined {
+    const view = this.registry.view(index);
+    if (view?.state !== 'serving') return undefined;
+    // Its last report may be fresh although the process has just died: a child's end is known at once.
+    const process = this.workers.get(index)?.process;
+    return process !== undefined && (!process.isRunning || process.pid !== view.pid) ? undefined : view;
+  }
+
+  /** @throws StoreError when the worker ends, or the time is up, before it serves. It is then left stopped. */
+  private async untilServing(index: number, worker: Supervised): Promise<void> {
+    const { process } = worker;
+    if (process === undefined) throw new StoreError('retry-later', `Worker ${index} is between two starts.`);
+    const { startTimeoutMs } = this.options;
+    const over = new AbortController();
+    let exit: { readonly code: ExitCode } | undefined;
+    void process.exited.then((code) => {
+      exit = { code };
+      over.abort();
+    });
+    const timer = setTimeout(() => over.abort(), startTimeoutMs);
+    const serves = await this.registry.until(() => this.serving(index) !== undefined, over.signal);
+    clearTimeout(timer);
+    if (serves) return;
+    const lines = await lastLines(this.logFile(index), LAST_LINES);
+    const view = this.registry.view(index);
+    if (view?.supervised !== true) {
+      this.workers.delete(index);
+      if (exit === undefined) await process.stop(this.options.stopDeadlineMs);
+      await worker.follower?.close();
+    }
+    throw startFailure(index, exit, startTimeoutMs, lines);
+  }
+
+  private async resumeOne(row: WorkerRow): Promise<void> {
+    const { index, pid } = row;
+    if (isAlive(pid) && (await isThisWorker(row))) {
+      this.log.log(`Adopted worker ${index}, process ${pid}, which is still running`);
+      await this.supervise(index, WorkerProcess.adopt(pid));
+    } else {
+      await this.start(index);
+    }
+  }
+
+  private async start(index: number): Promise<Supervised> {
+    const { program, host, portBase, masterUrl, dataDir, logFormat } = this.options;
+    const command = [
+      program,
+      `--index=${index}`,
+      `--http-port=${portBase + index}`,
+      `--host=${host}`,
+      `--master-url=${masterUrl}`,
+      `--data-dir=${dataDir}`,
+      `--log-format=${logFormat}`,
+    ];
+    const started = await WorkerProcess.start(command, this.logFile(index));
+    this.log.log(`Started worker ${index} on port ${portBase + index}, process ${started.pid}`);
+    return this.supervise(index, started);
+  }
+
+  private async supervise(index: number, process: WorkerProcess): Promise<Supervised> {
+    const worker = this.workers.get(index) ?? {
+      process: undefined,
+      follower: undefined,
+      restartTimer: undefined,
+      backoffMs: BACKOFF_MS_MIN,
+    };
+    worker.process = process;
+    this.workers.set(index, worker);
+    worker.follower ??= await LogFollower.follow(this.logFile(index), (line) => this.options.onOutput(index, line));
+    const startedMs = performance.now();
+    void process.exited.then((code) => this.onExit(index, worker, code, performance.now() - startedMs));
+    return worker;
+  }
+
+  private onExit(index: number, worker: Supervised, code: ExitCode, ranMs: number): void {
+    if (this.stopped || this.workers.get(index) !== worker || this.registry.view(index)?.supervised !== true) return;
+    if (ranMs > HEALTHY_AFTER_MS) worker.backoffMs = BACKOFF_MS_MIN;
+    const { backoffMs } = worker;
+    this.log.warn(`Worker ${index} ended${code === null ? '' : ` with exit code ${code}`}; starting it again in ${backoffMs} ms`);
+    worker.backoffMs = Math.min(backoffMs * 2, BACKOFF_MS_MAX);
+    worker.restartTimer = setTimeout(() => {
+      if (this.creating.has(index)) return;
+      this.start(index).catch((error: unknown) => {
+        this.log.error(`Worker ${index} cannot be started: ${error instanceof Error ? error.message : String(error)}`);
+        this.onExit(index, worker, null, 0);
+      });
+    }, backoffMs);
+  }
+
+  private logFile(index: number): string {
+    return path.join(this.options.dataDir, `worker-${index}`, 'worker.log');
+  }
+}
+
+/** A process number can have been given to another program since: ask the worker who it is. */
+async function isThisWorker(row: WorkerRow): Promise<boolean> {
+  try {
+    const answer = await request(`${httpUrlOf(row.http)}/worker`, {
+      headersTimeout: IDENTIFY_TIMEOUT_MS,
+      bodyTimeout: IDENTIFY_TIMEOUT_MS,
+    });
+    const identity = (await answer.body.json()) as { storeId?: unknown; pid?: unknown };
+    return identity.storeId === row.registration.current.store && identity.pid === row.pid;
+  } catch {
+    return false;
+  }
+}
+
+function startFailure(
+  index: number,
+  exit: { readonly code: ExitCode } | undefined,
+  startTimeoutMs: number,
+  lines: string[],
+): StoreError {
+  const facts = { worker: index, lastLogLines: lines };
+  if (exit === undefined) {
+    return new StoreError('worker-start-timeout', `Worker ${index} did not serve within ${startTimeoutMs} ms.`, { facts });
+  }
+  switch (exit.code) {
+    case EXIT.addressInUse:
+      return new StoreError('address-in-use', `The port of worker ${index} is taken by another process.`, { facts });
+    case EXIT.storeLocked:
+      return new StoreError('address-in-use', `The data directory of worker ${index} is open in another process.`, { facts });
+    default:
+      return new StoreError('worker-start-timeout', `Worker ${index} ended before it served, with exit code ${exit.code ?? 'unknown'}.`, { facts });
+  }
+}
