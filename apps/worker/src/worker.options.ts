@@ -89,7 +89,13 @@ export const workerOptions = defineOptions({
           `--index: needed, because port ${httpPort} is not ${HTTP_PORT_BASE} plus an index from 1 to ${INDEX_MAX}`,
         ]
       : [],
-  foreignEnv: ['DISTSTORE_WORKERS', 'DISTSTORE_WORKER_START_TIMEOUT_MS'],
+  foreignEnv: [
+    'DISTSTORE_WORKERS',
+    'DISTSTORE_STOP_WORKERS',
+    'DISTSTORE_WORKER_START_TIMEOUT_MS',
+    'DISTSTORE_HEARTBEAT_MS',
+    'DISTSTORE_SILENT_AFTER_MS',
+  ],
 });
 
 export type WorkerConfig = ConfigOf<typeof workerOptions>;

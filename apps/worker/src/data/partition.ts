@@ -13,7 +13,7 @@
  * sequence number of the write; an answer that depends on a write not yet durable waits for it.
  */
 import type { Clock } from '@diststore/base';
-import { isStoreError } from '@diststore/base';
+import { isStoreError, StoreError } from '@diststore/base';
 import type { Page, PartitionState, Storage, StoredRecord, WriteOp } from '@diststore/storage';
 import {
   dataKey,
@@ -63,8 +63,9 @@ export class Partition {
   /** The newest write of each key that is sequenced but not yet durable. Keys as latin1. */
   private readonly pending = new Map<string, Pending>();
   private readonly stateRow: Buffer;
-  /** As `state.clearedThrough`, but of durable clears only: what readers go by. */
-  private visibleClearedThrough: number;
+  /** The newest clear that is sequenced but not yet durable. Stays after a failure: then only the disk knows. */
+  private clearing: Promise<void> | undefined;
+  private newestMs: number;
 
   private constructor(
     private readonly storage: Storage,
@@ -74,13 +75,18 @@ export class Partition {
     private state: PartitionState,
   ) {
     this.stateRow = stateKey(id);
-    this.visibleClearedThrough = state.clearedThrough;
+    this.newestMs = state.lastTimestampMs;
   }
 
-  /** @throws StoreError store-corrupt: the state row is damaged. */
+  /** @throws StoreError store-corrupt: the state row is damaged or lost, so the numbering of writes is not known. */
   static async open(storage: Storage, id: number, clock: Clock): Promise<Partition> {
     const row = await storage.get(stateKey(id));
-    return new Partition(storage, id, clock, row === undefined ? EMPTY_STATE : decodeState(row));
+    if (row !== undefined) return new Partition(storage, id, clock, decodeState(row));
+    const { entries } = await storage.page(dataRange(id), { limit: 1 });
+    if (entries.length > 0) {
+      throw new StoreError('store-corrupt', `Partition ${id} has data but no state row. Restore a backup or a replica.`);
+    }
+    return new Partition(storage, id, clock, EMPTY_STATE);
   }
 
   get keys(): number {
@@ -103,7 +109,7 @@ export class Partition {
 
   /**
    * Stores the value. Resolves when it is durable.
-   * REQUIRES: `value` does not change before.
+   * REQUIRES: `expireAtMs` is a whole number from 0 to 2^53 - 1.
    * @throws StoreError too-many-requests, store-closed: nothing was written; store-failed: unknown.
    */
   async put(key: Buffer, value: Buffer, options: PutOptions = {}): Promise<PutResult> {
@@ -122,8 +128,7 @@ export class Partition {
       ...this.state,
       applied: version,
       lastTimestampMs: nowMs,
-      keys: this.state.keys + (old === undefined ? 1 : 0),
-      bytes: this.state.bytes + row.bytes - (old?.bytes ?? 0),
+      ...this.counted(old === undefined ? 1 : 0, row.bytes - (old?.bytes ?? 0)),
     });
     return { version, created: old === undefined || hasExpired(old, nowMs) };
   }
@@ -138,8 +143,8 @@ export class Partition {
     const nowMs = this.nowMs();
     const old = this.newest(name, key);
     if (old === undefined || hasExpired(old, nowMs)) {
-      // "Absent" may rest on a delete that is not durable yet: after a crash the value would be back.
-      await this.pending.get(name)?.durable;
+      // "Absent" may rest on a delete or clear that is not durable yet: after a crash the value would be back.
+      await Promise.all([this.pending.get(name)?.durable, this.clearing]);
       return undefined;
     }
     const version = this.state.applied + 1;
@@ -149,8 +154,7 @@ export class Partition {
       ...this.state,
       applied: version,
       lastTimestampMs: nowMs,
-      keys: this.state.keys - 1,
-      bytes: this.state.bytes - old.bytes,
+      ...this.counted(-1, -old.bytes),
     });
     return version;
   }
@@ -163,7 +167,7 @@ export class Partition {
   async clear(): Promise<number> {
     const removed = this.state.keys;
     const version = this.state.applied + 1;
-    await this.sequence([], [], {
+    const durable = this.sequence([], [], {
       applied: version,
       lastTimestampMs: this.nowMs(),
       clearedThrough: version,
@@ -171,7 +175,9 @@ export class Partition {
       keys: 0,
       bytes: 0,
     });
-    this.visibleClearedThrough = Math.max(this.visibleClearedThrough, version);
+    this.clearing = durable;
+    await durable;
+    if (this.clearing === durable) this.clearing = undefined;
     return removed;
   }
 
@@ -180,13 +186,12 @@ export class Partition {
    * @throws as `put`
    */
   async sweepExpired(): Promise<boolean> {
-    const nowMs = this.nowMs();
-    const due = await this.storage.page(expiredRange(this.id, nowMs), { limit: SWEEP_ROWS_MAX });
+    const due = await this.storage.page(expiredRange(this.id, this.nowMs()), { limit: SWEEP_ROWS_MAX });
     if (due.entries.length === 0) return false;
     // Other writes may have been sequenced while waiting: each row is judged by the newest state, here and now.
     const ops: WriteOp[] = [];
     const removals: { name: string; row: undefined }[] = [];
-    let { keys, bytes } = this.state;
+    let bytes = 0;
     for (const { key: indexRow } of due.entries) {
       const { key, expireAtMs } = parseExpiryKey(indexRow);
       const name = key.toString('latin1');
@@ -195,11 +200,14 @@ export class Partition {
       if (row?.expireAtMs !== expireAtMs) continue;
       ops.push({ type: 'del', key: dataKey(this.id, key) });
       removals.push({ name, row: undefined });
-      keys -= 1;
-      bytes -= row.bytes;
+      bytes += row.bytes;
     }
-    const applied = this.state.applied + (removals.length > 0 ? 1 : 0);
-    await this.sequence(ops, removals, { ...this.state, applied, lastTimestampMs: nowMs, keys, bytes });
+    await this.sequence(ops, removals, {
+      ...this.state,
+      applied: this.state.applied + (removals.length > 0 ? 1 : 0),
+      lastTimestampMs: this.nowMs(),
+      ...this.counted(-removals.length, -bytes),
+    });
     return !due.done;
   }
 
@@ -213,11 +221,13 @@ export class Partition {
    * @throws as `put`
    */
   async sweepCleared(from: Buffer | undefined): Promise<Buffer | undefined> {
+    // Rows written before the clear may be on their way as well: the sweep must not pass them by.
+    await this.clearing;
     const range = dataRange(this.id);
     const gte = from === undefined ? range.gte : Buffer.concat([from, Buffer.alloc(1)]);
-    const sequencedBefore = this.state.applied;
     const page = await this.storage.page({ gte, lt: range.lt }, { limit: SWEEP_ROWS_MAX });
-    await this.sequence(this.removalsOfCleared(page, sequencedBefore), [], this.state);
+    const ops = this.removalsOfCleared(page);
+    if (ops.length > 0) await this.sequence(ops, [], this.state);
     return page.done ? undefined : page.entries.at(-1)?.key;
   }
 
@@ -231,16 +241,16 @@ export class Partition {
     return this.state.clearedThrough;
   }
 
-  private removalsOfCleared(page: Page, sequencedBefore: number): WriteOp[] {
+  private removalsOfCleared(page: Page): WriteOp[] {
     const ops: WriteOp[] = [];
-    // Writes may have come and gone while the page was read: then what was read is only a hint.
-    const stale = this.state.applied !== sequencedBefore;
     for (const { key: dataRow, value } of page.entries) {
       const key = keyOfData(dataRow);
+      if (rowOf(key, value).version > this.state.clearedThrough) continue;
+      // The page is older than this moment: a newer write of the key may be under way, or durable by now.
       if (this.pending.has(key.toString('latin1'))) continue;
-      const bytes = stale ? this.storage.getSync(dataRow) : value;
+      const bytes = this.storage.getSync(dataRow);
       const row = bytes === undefined ? undefined : rowOf(key, bytes);
-      if (row === undefined || row.version > this.visibleClearedThrough) continue;
+      if (row === undefined || row.version > this.state.clearedThrough) continue;
       ops.push({ type: 'del', key: dataRow });
       this.pushIndexRemoval(ops, key, row);
     }
@@ -291,13 +301,32 @@ export class Partition {
   private visible(key: Buffer, bytes: Buffer | undefined): StoredRecord | undefined {
     if (bytes === undefined) return undefined;
     const record = decodeRecord(key, bytes);
-    if (record.version <= this.visibleClearedThrough || hasExpired(record, this.nowMs())) return undefined;
+    if (record.version <= this.visibleClearedThrough() || hasExpired(record, this.nowMs())) return undefined;
     return record;
+  }
+
+  /**
+   * What readers go by: durable clears only. While one is under way the disk is asked, since the clear may be durable
+   * before its promise says so, and another reader may have seen a write that came after it.
+   */
+  private visibleClearedThrough(): number {
+    if (this.clearing === undefined) return this.state.clearedThrough;
+    const row = this.storage.getSync(this.stateRow);
+    return row === undefined ? 0 : decodeState(row).clearedThrough;
+  }
+
+  /**
+   * The counters after a change. Of a damaged record neither the size is known nor whether a clear has uncounted it,
+   * so they may be off by what is damaged; they never fall below nothing.
+   */
+  private counted(keys: number, bytes: number): { keys: number; bytes: number } {
+    return { keys: Math.max(0, this.state.keys + keys), bytes: Math.max(0, this.state.bytes + bytes) };
   }
 
   /** The partition's clock never goes back, so what has expired once stays expired. */
   private nowMs(): number {
-    return Math.max(this.clock.wallNowMs(), this.state.lastTimestampMs);
+    this.newestMs = Math.max(this.newestMs, this.clock.wallNowMs());
+    return this.newestMs;
   }
 }
 
