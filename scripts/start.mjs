@@ -15,7 +15,13 @@ async function main() {
   await setUp();
   const master = join(root, 'dist/apps/master/src/main.js');
   const [node, , ...flags] = process.argv;
-  process.argv = [node, master, '--stop-workers', ...(saysWorkers(flags) ? [] : [`--workers=${WORKERS}`]), ...flags];
+  process.argv = [
+    node,
+    master,
+    '--stop-workers',
+    ...(saysWorkers(flags) ? [] : [`--workers=${WORKERS}`]),
+    ...flags,
+  ];
   await import(pathToFileURL(master).href);
 }
 

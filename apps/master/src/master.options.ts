@@ -48,7 +48,9 @@ export const masterOptions = defineOptions({
   },
   check: ({ heartbeatMs, silentAfterMs }) =>
     heartbeatMs * 2 > silentAfterMs
-      ? [`--silent-after-ms: ${silentAfterMs} must be at least twice --heartbeat-ms, ${heartbeatMs}: one report may be late`]
+      ? [
+          `--silent-after-ms: ${silentAfterMs} must be at least twice --heartbeat-ms, ${heartbeatMs}: one report may be late`,
+        ]
       : [],
   // A worker that the master starts inherits its environment.
   foreignEnv: [

@@ -32,11 +32,15 @@ export async function startMaster(program: Program<MasterConfig>): Promise<void>
   lifecycle.onStop('supervisor', () => supervisor.stop({ stopWorkers: config.stopWorkers }));
   await supervisor.resume(metadata.workers());
   await createWorkers(supervisor, program);
-  if (config.workers > 0) process.stdout.write(`${clusterTable(url, app.get<WorkerRegistry>(REGISTRY).views())}\n`);
+  if (config.workers > 0)
+    process.stdout.write(`${clusterTable(url, app.get<WorkerRegistry>(REGISTRY).views())}\n`);
 }
 
 /** A worker that does not come up is reported, and the others serve. */
-async function createWorkers(supervisor: Supervisor, { config, logger }: Program<MasterConfig>): Promise<void> {
+async function createWorkers(
+  supervisor: Supervisor,
+  { config, logger }: Program<MasterConfig>,
+): Promise<void> {
   const indices = Array.from({ length: config.workers }, (_unused, i) => i + 1);
   await Promise.all(
     indices.map((index) =>

@@ -8,7 +8,13 @@ import type { ProcessConfig } from './process-options.js';
 
 const LEVELS = ['fatal', 'error', 'warn', 'log', 'debug'] as const;
 
-const FRAMEWORK_CONTEXTS = new Set(['NestFactory', 'InstanceLoader', 'RoutesResolver', 'RouterExplorer', 'NestApplication']);
+const FRAMEWORK_CONTEXTS = new Set([
+  'NestFactory',
+  'InstanceLoader',
+  'RoutesResolver',
+  'RouterExplorer',
+  'NestApplication',
+]);
 
 export class ProcessLogger extends ConsoleLogger {
   constructor({ logFormat, logLevel }: Pick<ProcessConfig, 'logFormat' | 'logLevel'>) {

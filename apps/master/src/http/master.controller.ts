@@ -43,7 +43,9 @@ export class MasterController {
 export function workerIndexOf(text: string): number {
   const index = parseWorkerIndex(text);
   if (index === undefined) {
-    throw new StoreError('bad-worker-index', `${JSON.stringify(text)} is not a worker index.`, { facts: { index: text } });
+    throw new StoreError('bad-worker-index', `${JSON.stringify(text)} is not a worker index.`, {
+      facts: { index: text },
+    });
   }
   return index;
 }

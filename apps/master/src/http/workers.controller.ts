@@ -26,7 +26,10 @@ export class WorkersController {
   @HttpCode(204)
   async heartbeat(@Param('index') index: string, @Req() request: IncomingMessage): Promise<void> {
     if (!this.registry.heartbeat(workerIndexOf(index), parseHeartbeat(await readJson(request)))) {
-      throw new StoreError('worker-not-found', `Worker ${index} is not registered as this process. Register first.`);
+      throw new StoreError(
+        'worker-not-found',
+        `Worker ${index} is not registered as this process. Register first.`,
+      );
     }
   }
 }

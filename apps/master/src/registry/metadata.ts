@@ -47,14 +47,14 @@ export class Metadata {
       const gte: Buffer = from === undefined ? range.gte : Buffer.concat([from, Buffer.alloc(1)]);
       const page = await storage.page({ gte, lt: range.lt });
       for (const { value } of page.entries) {
-        const row = decode<WorkerRow>(value);
+        const row = decode(value) as WorkerRow;
         rows.set(row.index, row);
       }
       if (page.done) break;
       from = page.entries.at(-1)?.key;
     }
-    const cluster = await read<{ clusterId: ClusterId }>(storage, 'cluster');
-    const counters = (await read<Counters>(storage, 'counters')) ?? { revision: 0, registrations: 0 };
+    const cluster = (await read(storage, 'cluster')) as { clusterId: ClusterId } | undefined;
+    const counters = ((await read(storage, 'counters')) as Counters | undefined) ?? { revision: 0, registrations: 0 };
     const clusterId = cluster?.clusterId ?? (randomBytes(16).toString('hex') as ClusterId);
     if (cluster === undefined) await storage.write([put('cluster', { clusterId })]);
     return new Metadata(storage, clusterId, counters, rows);
@@ -93,13 +93,15 @@ function put(name: string, value: object): WriteOp {
   return { type: 'put', key: metadataKey(name), value: Buffer.from(JSON.stringify({ v: FORMAT, ...value })) };
 }
 
-async function read<T>(storage: Storage, name: string): Promise<T | undefined> {
+async function read(storage: Storage, name: string): Promise<object | undefined> {
   const bytes = await storage.get(metadataKey(name));
-  return bytes === undefined ? undefined : decode<T>(bytes);
+  return bytes === undefined ? undefined : decode(bytes);
 }
 
-function decode<T>(bytes: Buffer): T {
-  const row = JSON.parse(bytes.toString()) as T & { v: number };
-  if (row.v !== FORMAT) throw new StoreError('store-format', `A metadata row has format ${row.v}; this version reads ${FORMAT}.`);
+/** The row, as `put` has written it. @throws StoreError store-format */
+function decode(bytes: Buffer): object {
+  const row = JSON.parse(bytes.toString()) as { v: number };
+  if (row.v !== FORMAT)
+    throw new StoreError('store-format', `A metadata row has format ${row.v}; this version reads ${FORMAT}.`);
   return row;
 }

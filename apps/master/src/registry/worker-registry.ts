@@ -72,7 +72,8 @@ export class WorkerRegistry {
   /** @returns false when this process is not the registered one: it must register. */
   heartbeat(index: number, { store, boot, nonce, state, keys, bytes }: Heartbeat): boolean {
     const presence = this.presences.get(index);
-    if (presence === undefined || !isCurrent(this.metadata.worker(index), { store, boot, nonce })) return false;
+    if (presence === undefined || !isCurrent(this.metadata.worker(index), { store, boot, nonce }))
+      return false;
     const nowMs = this.clock.wallNowMs();
     if (presence.state !== state || this.stateOf(index) === 'silent') presence.sinceMs = nowMs;
     Object.assign(presence, { heardMs: this.clock.monotonicNowMs(), state, keys, bytes });
@@ -124,7 +125,8 @@ export class WorkerRegistry {
 
   async setSupervised(index: number, supervised: boolean): Promise<void> {
     const row = this.metadata.worker(index);
-    if (row !== undefined && row.supervised !== supervised) await this.metadata.saveWorker({ ...row, supervised });
+    if (row !== undefined && row.supervised !== supervised)
+      await this.metadata.saveWorker({ ...row, supervised });
   }
 
   private async admitOne(index: number, request: Registration): Promise<Welcomed> {
@@ -135,14 +137,19 @@ export class WorkerRegistry {
     const known = this.metadata.worker(index);
     const state = this.stateOf(index);
     // Just after a start nobody has been heard yet, and a live worker may be about to speak.
-    const mayBeAlive = state === 'unheard' && this.clock.wallNowMs() < this.startedMs + this.options.silentAfterMs;
+    const mayBeAlive =
+      state === 'unheard' && this.clock.wallNowMs() < this.startedMs + this.options.silentAfterMs;
     const answer = admit(known?.registration, request, {
       isCurrentLive: state === 'serving' || state === 'draining' || mayBeAlive,
       nextNumber: this.metadata.nextRegistrationNumber,
     });
     if ('refused' in answer) {
       throw answer.refused === 'index-in-use'
-        ? refused(index, `another process is worker ${index}, at ${known === undefined ? '?' : httpUrlOf(known.http)}`, false)
+        ? refused(
+            index,
+            `another process is worker ${index}, at ${known === undefined ? '?' : httpUrlOf(known.http)}`,
+            false,
+          )
         : refused(index, 'its disk is an older copy: this start of its store has been seen before', true);
     }
     const row: WorkerRow = {
@@ -168,7 +175,9 @@ export class WorkerRegistry {
   private stateOf(index: number): WorkerState {
     const presence = this.presences.get(index);
     if (presence === undefined) return 'unheard';
-    return this.clock.monotonicNowMs() - presence.heardMs > this.options.silentAfterMs ? 'silent' : presence.state;
+    return this.clock.monotonicNowMs() - presence.heardMs > this.options.silentAfterMs
+      ? 'silent'
+      : presence.state;
   }
 
   private sinceMs(presence: Presence, state: WorkerState): number {
@@ -187,5 +196,7 @@ function isCurrent(row: WorkerRow | undefined, { store, boot, nonce }: Speaker):
 }
 
 function refused(index: number, reason: string, final: boolean): StoreError {
-  return new StoreError('worker-refused', `Worker ${index} is refused: ${reason}.`, { facts: { worker: index, final } });
+  return new StoreError('worker-refused', `Worker ${index} is refused: ${reason}.`, {
+    facts: { worker: index, final },
+  });
 }

@@ -89,10 +89,11 @@ export class Supervisor {
     this.stopped = true;
     for (const { restartTimer } of this.workers.values()) clearTimeout(restartTimer);
     if (stopWorkers) {
-      const stops = [...this.workers.values()].map(({ process }) => process?.stop(this.options.stopDeadlineMs));
-      await Promise.all(stops);
+      const running = [...this.workers.values()].flatMap(({ process }) => process ?? []);
+      await Promise.all(running.map((process) => process.stop(this.options.stopDeadlineMs)));
     }
-    await Promise.all([...this.workers.values()].map(({ follower }) => follower?.close()));
+    const followers = [...this.workers.values()].flatMap(({ follower }) => follower ?? []);
+    await Promise.all(followers.map((follower) => follower.close()));
   }
 
   private async createOnce(index: number): Promise<Created> {
@@ -106,7 +107,8 @@ export class Supervisor {
     await this.untilServing(index, worker);
     await this.registry.setSupervised(index, true);
     const view = this.serving(index);
-    if (view === undefined) throw new StoreError('retry-later', `Worker ${index} served, and stopped at once.`);
+    if (view === undefined)
+      throw new StoreError('retry-later', `Worker ${index} served, and stopped at once.`);
     return { worker: view, created: !runsAlready };
   }
 
@@ -178,22 +180,29 @@ export class Supervisor {
     };
     worker.process = process;
     this.workers.set(index, worker);
-    worker.follower ??= await LogFollower.follow(this.logFile(index), (line) => this.options.onOutput(index, line));
+    worker.follower ??= await LogFollower.follow(this.logFile(index), (line) =>
+      this.options.onOutput(index, line),
+    );
     const startedMs = performance.now();
     void process.exited.then((code) => this.onExit(index, worker, code, performance.now() - startedMs));
     return worker;
   }
 
   private onExit(index: number, worker: Supervised, code: ExitCode, ranMs: number): void {
-    if (this.stopped || this.workers.get(index) !== worker || this.registry.view(index)?.supervised !== true) return;
+    if (this.stopped || this.workers.get(index) !== worker || this.registry.view(index)?.supervised !== true)
+      return;
     if (ranMs > HEALTHY_AFTER_MS) worker.backoffMs = BACKOFF_MS_MIN;
     const { backoffMs } = worker;
-    this.log.warn(`Worker ${index} ended${code === null ? '' : ` with exit code ${code}`}; starting it again in ${backoffMs} ms`);
+    this.log.warn(
+      `Worker ${index} ended${code === null ? '' : ` with exit code ${code}`}; starting it again in ${backoffMs} ms`,
+    );
     worker.backoffMs = Math.min(backoffMs * 2, BACKOFF_MS_MAX);
     worker.restartTimer = setTimeout(() => {
       if (this.creating.has(index)) return;
       this.start(index).catch((error: unknown) => {
-        this.log.error(`Worker ${index} cannot be started: ${error instanceof Error ? error.message : String(error)}`);
+        this.log.error(
+          `Worker ${index} cannot be started: ${error instanceof Error ? error.message : String(error)}`,
+        );
         this.onExit(index, worker, null, 0);
       });
     }, backoffMs);
@@ -226,14 +235,28 @@ function startFailure(
 ): StoreError {
   const facts = { worker: index, lastLogLines: lines };
   if (exit === undefined) {
-    return new StoreError('worker-start-timeout', `Worker ${index} did not serve within ${startTimeoutMs} ms.`, { facts });
+    return new StoreError(
+      'worker-start-timeout',
+      `Worker ${index} did not serve within ${startTimeoutMs} ms.`,
+      { facts },
+    );
   }
   switch (exit.code) {
     case EXIT.addressInUse:
-      return new StoreError('address-in-use', `The port of worker ${index} is taken by another process.`, { facts });
+      return new StoreError('address-in-use', `The port of worker ${index} is taken by another process.`, {
+        facts,
+      });
     case EXIT.storeLocked:
-      return new StoreError('address-in-use', `The data directory of worker ${index} is open in another process.`, { facts });
+      return new StoreError(
+        'address-in-use',
+        `The data directory of worker ${index} is open in another process.`,
+        { facts },
+      );
     default:
-      return new StoreError('worker-start-timeout', `Worker ${index} ended before it served, with exit code ${exit.code ?? 'unknown'}.`, { facts });
+      return new StoreError(
+        'worker-start-timeout',
+        `Worker ${index} ended before it served, with exit code ${exit.code ?? 'unknown'}.`,
+        { facts },
+      );
   }
 }

@@ -12,7 +12,7 @@ const PROGRESS_EVERY_MS = 5000;
 export class Sweeper {
   private timer: NodeJS.Timeout | undefined;
   private sweeping: Promise<void> | undefined;
-  private stopped = false;
+  private readonly stopping = new AbortController();
 
   constructor(
     private readonly partition: Partition,
@@ -27,23 +27,25 @@ export class Sweeper {
   }
 
   async stop(): Promise<void> {
-    this.stopped = true;
+    this.stopping.abort();
     clearInterval(this.timer);
     await this.sweeping;
   }
 
   /** Never rejects: what could not be removed now is still there, and hidden, at the next interval. */
   private async sweep(): Promise<void> {
+    const { signal } = this.stopping;
     try {
-      await this.removeCleared();
-      while (!this.stopped && (await this.partition.sweepExpired()));
+      await this.removeCleared(signal);
+      let more = true;
+      while (more && !signal.aborted) more = await this.partition.sweepExpired();
     } catch (error) {
       this.log.warn(`Sweep put off: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
 
-  private async removeCleared(): Promise<void> {
-    while (this.partition.clearPending && !this.stopped) {
+  private async removeCleared(signal: AbortSignal): Promise<void> {
+    while (this.partition.clearPending && !signal.aborted) {
       const { clearedThrough } = this.partition;
       let nextReportMs = performance.now() + PROGRESS_EVERY_MS;
       let steps = 0;
@@ -55,7 +57,7 @@ export class Sweeper {
           this.log.log(`Removing cleared rows: ${steps} steps done`);
           nextReportMs = performance.now() + PROGRESS_EVERY_MS;
         }
-      } while (from !== undefined && !this.stopped);
+      } while (from !== undefined && !signal.aborted);
       // A clear that came during the sweep has left rows in the part already swept: then go through it again.
       if (from === undefined) await this.partition.finishClear(clearedThrough);
     }

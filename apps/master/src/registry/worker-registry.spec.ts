@@ -1,0 +1,147 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { ClusterId, Heartbeat, Registration, StoreId } from '@diststore/cluster';
+import { MemoryStorage } from '@diststore/storage';
+
+import { Metadata } from './metadata.js';
+import { WorkerRegistry } from './worker-registry.js';
+
+const HEARTBEAT_MS = 1000;
+const SILENT_AFTER_MS = 3000;
+const quiet = { log: () => undefined, warn: () => undefined, error: () => undefined };
+
+const clock = {
+  nowMs: 1_000_000,
+  wallNowMs: () => clock.nowMs,
+  monotonicNowMs: () => clock.nowMs,
+};
+
+const storeA = 'a'.repeat(32) as StoreId;
+const storeB = 'b'.repeat(32) as StoreId;
+
+function asking(change: Partial<Registration> = {}): Registration {
+  const http = { host: '127.0.0.1', port: 5001 };
+  return { store: storeA, boot: 1, nonce: '1'.repeat(16), clusterId: null, pid: 4711, http, ...change };
+}
+
+function reporting(change: Partial<Heartbeat> = {}): Heartbeat {
+  return { store: storeA, boot: 1, nonce: '1'.repeat(16), state: 'serving', keys: 3, bytes: 30, ...change };
+}
+
+describe('WorkerRegistry', () => {
+  let storage: MemoryStorage;
+  let metadata: Metadata;
+  let registry: WorkerRegistry;
+
+  async function restartMaster(): Promise<void> {
+    metadata = await Metadata.open(storage);
+    const options = { heartbeatMs: HEARTBEAT_MS, silentAfterMs: SILENT_AFTER_MS };
+    registry = new WorkerRegistry(metadata, clock, quiet, options);
+  }
+
+  beforeEach(async () => {
+    storage = new MemoryStorage();
+    await restartMaster();
+  });
+
+  it('welcomes a new worker with the cluster id and the pace of its reports', async () => {
+    expect(await registry.register(1, asking())).toEqual({
+      clusterId: metadata.clusterId,
+      heartbeatMs: HEARTBEAT_MS,
+    });
+    expect(registry.view(1)).toMatchObject({
+      index: 1,
+      state: 'serving',
+      urls: { http: 'http://127.0.0.1:5001' },
+    });
+  });
+
+  it('shows what the last report said, and silence after silentAfterMs without one', async () => {
+    await registry.register(1, asking());
+    expect(registry.heartbeat(1, reporting())).toBe(true);
+    expect(registry.view(1)).toMatchObject({ state: 'serving', keys: 3, bytes: 30 });
+    clock.nowMs += SILENT_AFTER_MS;
+    expect(registry.view(1)?.state).toBe('serving');
+    clock.nowMs += 1;
+    expect(registry.view(1)?.state).toBe('silent');
+    expect(registry.heartbeat(1, reporting({ state: 'draining' }))).toBe(true);
+    expect(registry.view(1)?.state).toBe('draining');
+  });
+
+  it('takes no report from a process that is not the registered one', async () => {
+    expect(registry.heartbeat(1, reporting())).toBe(false);
+    await registry.register(1, asking());
+    expect(registry.heartbeat(1, reporting({ nonce: '2'.repeat(16) }))).toBe(false);
+    expect(registry.heartbeat(1, reporting({ boot: 2 }))).toBe(false);
+    expect(registry.heartbeat(2, reporting())).toBe(false);
+  });
+
+  it('remembers members and the cluster id over a restart, but not that they were heard', async () => {
+    await registry.register(1, asking());
+    const { clusterId } = metadata;
+    await restartMaster();
+    expect(metadata.clusterId).toBe(clusterId);
+    expect(registry.view(1)?.state).toBe('unheard');
+    expect(registry.heartbeat(1, reporting())).toBe(false);
+    await registry.register(1, asking({ clusterId }));
+    expect(registry.view(1)?.state).toBe('serving');
+  });
+
+  it.each([
+    ['another store while the first is alive', asking({ store: storeB }), false],
+    ['an older boot of the store', asking({ boot: 0 }), true],
+    ['the same boot in another process: a disk rolled back', asking({ nonce: '2'.repeat(16) }), true],
+    ['a store of another cluster', asking({ clusterId: 'c'.repeat(32) as ClusterId }), true],
+  ])('refuses %s', async (_what, second, final) => {
+    await registry.register(1, asking());
+    await expect(registry.register(1, second)).rejects.toMatchObject({
+      code: 'worker-refused',
+      facts: { final },
+    });
+    expect(registry.view(1)).toMatchObject({ storeId: storeA, boot: 1 });
+  });
+
+  it('lets an empty disk have the index of a worker that is silent', async () => {
+    await registry.register(1, asking());
+    clock.nowMs += SILENT_AFTER_MS + 1;
+    await registry.register(1, asking({ store: storeB }));
+    expect(registry.view(1)?.storeId).toBe(storeB);
+  });
+
+  it('does not give an index away right after its own start, before a live holder could speak', async () => {
+    await registry.register(1, asking());
+    await restartMaster();
+    await expect(registry.register(1, asking({ store: storeB }))).rejects.toMatchObject({
+      code: 'worker-refused',
+    });
+    clock.nowMs += SILENT_AFTER_MS;
+    await registry.register(1, asking({ store: storeB }));
+  });
+
+  it('admits one of two stores that ask for one index at the same time', async () => {
+    const answers = await Promise.allSettled([
+      registry.register(1, asking()),
+      registry.register(1, asking({ store: storeB })),
+    ]);
+    expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+  });
+
+  it('wakes who waits for a state, and lets go at the signal', async () => {
+    const over = new AbortController();
+    const waits = registry.until(() => registry.view(1)?.keys === 3, over.signal);
+    await registry.register(1, asking());
+    registry.heartbeat(1, reporting());
+    expect(await waits).toBe(true);
+    const inVain = registry.until(() => false, over.signal);
+    over.abort();
+    expect(await inVain).toBe(false);
+  });
+
+  it('raises the revision with every change, and not with a repeated registration', async () => {
+    await registry.register(1, asking());
+    const { revision } = metadata;
+    await registry.register(1, asking());
+    expect(metadata.revision).toBe(revision);
+    await registry.setSupervised(1, true);
+    expect(metadata.revision).toBe(revision + 1);
+  });
+});
