@@ -1,11 +1,16 @@
+export { ClusterMap, localOwnerOf, localPartitionOf } from './cluster-map.js';
+export type { Applied } from './cluster-map.js';
 export {
   CHANGE_KINDS,
   hasEnoughInSync,
   problemOfConfiguration,
+  sameConfiguration,
   secondaries,
   startsWithoutWaiting,
 } from './configuration.js';
 export type { ChangeKind, Configuration, Proposer, Roles } from './configuration.js';
+export { parseHeartbeat, parseRegistration, parseWelcomed, parseWorkerIndex } from './control.js';
+export type { Heartbeat, Registration, Speaker, SpeakerState, Welcomed } from './control.js';
 export {
   clusterId,
   epoch,
@@ -36,10 +41,25 @@ export type {
   StoreId,
   WorkerIndex,
 } from './ids.js';
+export type { Json } from './json-fields.js';
+export {
+  decodeDelta,
+  decodeMap,
+  decodeSettings,
+  decodeWorker,
+  encodeDelta,
+  encodeMap,
+  encodeSettings,
+  encodeWorker,
+} from './map-codec.js';
+export type { MapDelta, PartitionRecord } from './map-delta.js';
 export { hasMember, memberOf, MEMBERS_MAX, sameMember, sameMembers, without } from './member.js';
 export type { Member } from './member.js';
 export { Partitions } from './partitions.js';
 export type { SlotRange } from './partitions.js';
+export { place } from './placement.js';
+export type { Placed, PlacementInput, PlacementPlan } from './placement.js';
+export { decodeDecision, decodeProposal, encodeDecision, encodeProposal } from './proposal-codec.js';
 export { admissionOf, handoverOf, promotionOf, removalOf } from './proposal.js';
 export type {
   CreateProposal,
@@ -49,6 +69,14 @@ export type {
   RecoverProposal,
   ReplicaProposal,
 } from './proposal.js';
+export {
+  decodeConfiguration,
+  decodeRegistration,
+  decodeTarget,
+  encodeConfiguration,
+  encodeRegistration,
+  encodeTarget,
+} from './record-codec.js';
 export { admit, FORMER_STORES_MAX } from './registration.js';
 export type {
   Admission,
@@ -57,14 +85,17 @@ export type {
   Welcome,
   WorkerRegistration,
 } from './registration.js';
+export { problemOfSettings, problemOfSettingsChange } from './settings.js';
+export type { HashedSettings, LocalSettings, Placement, Settings } from './settings.js';
 export { crc16, SLOT_COUNT, slotOf } from './slots.js';
 export { problemOfTarget, REPLICATION_FACTOR_MAX, setTarget } from './target.js';
 export type { Target, TargetOutcome } from './target.js';
-export { decide, minInSyncGoal } from './transition.js';
+export { planTargets } from './target-plan.js';
+export type { TargetChange } from './target-plan.js';
+export type { PlacementWorker } from './topology.js';
+export { decide, minInSyncGoal, REFUSAL_REASONS } from './transition.js';
 export type { Decision, DecisionContext, RefusalReason } from './transition.js';
 export { compareVer, isNewer, nextVer, sameVer } from './ver.js';
 export type { Ver } from './ver.js';
-export { parseHeartbeat, parseRegistration, parseWelcomed, parseWorkerIndex } from './control.js';
-export type { Heartbeat, Registration, Speaker, SpeakerState, Welcomed } from './control.js';
-export { httpUrlOf } from './worker.js';
-export type { Address } from './worker.js';
+export { httpUrlOf, PRESENCES, problemOfWorker, problemOfWorkerStep, WORKER_STATES } from './worker.js';
+export type { Address, Presence, Worker, WorkerState } from './worker.js';

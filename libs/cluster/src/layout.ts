@@ -9,7 +9,9 @@ import type { Topology } from './topology.js';
 export class Layout {
   /** By partition: who holds a replica. */
   readonly members: number[][];
-  /** By position: the partitions it holds, in the order in which they would rather go: those it leads come last. */
+  /** By partition: who held one to begin with. */
+  private readonly home: readonly (readonly number[])[];
+  /** By position: the partitions it holds; to begin with, those it leads come last. */
   readonly held: Set<number>[];
 
   /**
@@ -22,6 +24,7 @@ export class Layout {
     primaries: readonly (number | undefined)[],
   ) {
     this.members = members.map((positions) => [...positions]);
+    this.home = members;
     this.held = topology.workers.map(() => new Set<number>());
     for (const leads of [false, true]) {
       this.members.forEach((positions, p) => {
@@ -39,6 +42,24 @@ export class Layout {
     const held = this.held[position];
     invariant(held !== undefined, 'the position is that of a worker', { position });
     return held;
+  }
+
+  /**
+   * The partitions it holds, in the order in which they would rather go: first those that this draft gave it, which
+   * are no data yet; then those it only follows; then those it leads, which cost a hand-over on top.
+   */
+  *leavingFrom(position: number): Generator<number> {
+    const held = this.partitionsOf(position);
+    for (const partition of held) if (!this.isHome(partition, position)) yield partition;
+    for (const partition of held) if (this.isHome(partition, position)) yield partition;
+  }
+
+  /** How many replicas have to be copied to get from the first layout to this one. */
+  get movedCount(): number {
+    return this.members.reduce(
+      (sum, positions, p) => sum + positions.filter((position) => !this.isHome(p, position)).length,
+      0,
+    );
   }
 
   countOf(position: number): number {
@@ -75,6 +96,10 @@ export class Layout {
     const others = members.filter((position) => position !== from);
     const added = this.topology.excessOfJoining(others, to);
     return added === 0 || this.topology.excessOf(others) + added <= this.topology.excessOf(members);
+  }
+
+  private isHome(partition: number, position: number): boolean {
+    return this.home[partition]?.includes(position) ?? false;
   }
 
   private listOf(partition: number): number[] {

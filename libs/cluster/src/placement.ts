@@ -8,15 +8,16 @@
  *   3. Fill     partitions with the fewest replicas first, each from the worker that harms the spread least, is
  *               below its quota, and holds least for its weight.
  *   4. Rebalance while some worker is above its quota and another below, one replica moves from the first to the
- *               second, or, where the spread forbids every such move, over a third worker in between: an augmenting
- *               path, as in bipartite matching.
+ *               second, or, where the spread forbids every such move, several move along a shortest path over workers
+ *               in between: an augmenting path, as in bipartite matching.
  *   5. Repair   what still breaks the spread rule, by exchanging replicas of two partitions; counts stay.
  *   6. Primaries (primaries.ts).
  *
  * Bounds. Every direct move lowers the total surplus over the quotas by one, so rebalancing moves the surplus and no
- * more, and less is impossible with these quotas. Hence, where labels force no detour, a worker that joins a balanced
- * cluster receives its quota and nothing else moves, and when one leaves exactly its replicas are placed anew. A
- * two-step path costs one move more, an exchange two.
+ * more, and less is impossible with these quotas. Hence a worker that joins a balanced cluster of equals receives its
+ * quota and nothing else moves, and when one leaves its replicas are placed anew and nothing else moves; except that
+ * a replica whose partition all workers with room hold already displaces another one. Labels can force detours: a
+ * path costs one move more for each worker in between, an exchange two.
  *
  * The search for paths and exchanges is bounded by EFFORT_MAX; beyond, the layout found so far is the answer, which
  * is valid but may be less even, and the next planning goes on from there.
@@ -81,9 +82,7 @@ export function place(input: PlacementInput): PlacementPlan {
   }));
   return {
     placed,
-    movedReplicas: sum(
-      members.map((now, p) => now.filter((position) => !before[p]?.includes(position)).length),
-    ),
+    movedReplicas: layout.movedCount,
     handOvers: placed.filter((now, p) => now.preferredPrimary !== input.current[p]?.preferredPrimary).length,
     crowdedPartitions: members.filter((positions) => topology.excessOf(positions) > 0).length,
   };
@@ -96,6 +95,12 @@ function survivors(topology: Topology, placed: Placed | undefined): number[] {
 
 function positionOf(topology: Topology, index: WorkerIndex | undefined): number | undefined {
   return index === undefined ? undefined : topology.positionOf(index);
+}
+
+interface Move {
+  readonly partition: number;
+  readonly from: number;
+  readonly to: number;
 }
 
 class Balancer {
@@ -184,39 +189,39 @@ class Balancer {
     }
   }
 
-  /** Moves one replica off `over`, so that one worker below its quota gains one. */
+  /**
+   * Moves one replica off `over` so that one worker below its quota gains one: directly where the spread allows it, or
+   * else along a shortest path of moves from worker to worker (breadth first).
+   */
   private relieve(over: number): boolean {
     const under = this.all.filter((position) => this.surplusOf(position) < 0);
     under.sort((a, b) => this.surplusOf(a) - this.surplusOf(b) || a - b);
-    return under.some((to) => this.moveDirectly(over, to)) || this.moveInTwoSteps(over, under);
-  }
-
-  private moveDirectly(from: number, to: number): boolean {
-    const partition = this.movable(from, to);
-    if (partition === undefined) return false;
-    this.layout.move(partition, from, to);
-    return true;
-  }
-
-  private moveInTwoSteps(from: number, under: readonly number[]): boolean {
-    for (const between of this.all) {
-      if (between === from || under.includes(between)) continue;
-      const first = this.movable(from, between);
-      if (first === undefined) continue;
-      for (const to of under) {
-        const second = this.movable(between, to);
-        if (second === undefined) continue;
-        // `between` lacks `first` and has `second`, so the partitions differ and the moves do not touch each other.
-        this.layout.move(first, from, between);
-        this.layout.move(second, between, to);
-        return true;
+    const others = this.all.filter((position) => this.surplusOf(position) >= 0 && position !== over);
+    const reachedBy = new Map<number, Move>();
+    const queue = [over];
+    for (let i = 0; i < queue.length; i++) {
+      const from = queue[i] as number;
+      for (const to of [...under, ...others]) {
+        if (reachedBy.has(to)) continue;
+        const partition = this.movable(from, to);
+        if (partition === undefined) continue;
+        reachedBy.set(to, { partition, from, to });
+        if (this.surplusOf(to) < 0) return this.perform(pathTo(to, reachedBy));
+        queue.push(to);
       }
     }
     return false;
   }
 
+  /** Moves in different partitions do not touch each other, so what each was allowed alone all are together. */
+  private perform(moves: readonly Move[]): boolean {
+    if (new Set(moves.map(({ partition }) => partition)).size < moves.length) return false;
+    for (const { partition, from, to } of moves) this.layout.move(partition, from, to);
+    return true;
+  }
+
   private movable(from: number, to: number): number | undefined {
-    for (const partition of this.layout.partitionsOf(from)) {
+    for (const partition of this.layout.leavingFrom(from)) {
       if (!this.spend()) return undefined;
       if (this.layout.mayMove(partition, from, to)) return partition;
     }
@@ -239,7 +244,7 @@ class Balancer {
       if (this.topology.excessOf(others) === excess) continue;
       for (const joining of this.all) {
         if (members.includes(joining) || this.topology.excessOfJoining(others, joining) > 0) continue;
-        for (const other of this.layout.partitionsOf(joining)) {
+        for (const other of this.layout.leavingFrom(joining)) {
           if (!this.spend()) return false;
           if (other === partition || !this.layout.mayMove(other, joining, leaving)) continue;
           this.layout.move(partition, leaving, joining);
@@ -257,6 +262,8 @@ class Balancer {
   }
 }
 
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, n) => total + n, 0);
+function pathTo(end: number, reachedBy: ReadonlyMap<number, Move>): Move[] {
+  const path: Move[] = [];
+  for (let move = reachedBy.get(end); move !== undefined; move = reachedBy.get(move.from)) path.push(move);
+  return path;
 }

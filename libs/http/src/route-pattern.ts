@@ -18,8 +18,10 @@ export class RoutePattern {
     readonly text: string,
     /** The names of the parameters from left to right, the wildcard's last. */
     readonly names: readonly string[],
-    /** The pattern without names, in find-my-way's notation: `:0`, `:1` and `*`. */
+    /** The pattern without names, in find-my-way's notation: `:p0`, `:p1` and `*`. */
     readonly shape: string,
+    /** What find-my-way calls the parameters, in the order of `names`: `p0`, `p1`, `*`. */
+    readonly positions: readonly string[],
     readonly wildcard: 'none' | 'required' | 'optional',
   ) {}
 
@@ -30,6 +32,7 @@ export class RoutePattern {
     const segments = text === '/' ? [] : text.slice(1).split('/');
     const names: string[] = [];
     const shape: string[] = [];
+    const positions: string[] = [];
     let wildcard: RoutePattern['wildcard'] = 'none';
     for (const segment of segments) {
       if (wildcard !== 'none') return undefined;
@@ -37,10 +40,13 @@ export class RoutePattern {
       const tail = WILDCARD_SEGMENT.exec(segment);
       const tailName = tail?.[1] ?? tail?.[2];
       if (param !== undefined) {
-        shape.push(`:${names.length}`);
+        const position = `p${names.length}`;
+        shape.push(`:${position}`);
+        positions.push(position);
         names.push(param);
       } else if (tailName !== undefined) {
         shape.push('*');
+        positions.push('*');
         names.push(tailName);
         wildcard = segment.startsWith('{') ? 'optional' : 'required';
       } else if (STATIC_SEGMENT.test(segment)) {
@@ -49,6 +55,6 @@ export class RoutePattern {
         return undefined;
       }
     }
-    return new RoutePattern(text, names, `/${shape.join('/')}`, wildcard);
+    return new RoutePattern(text, names, `/${shape.join('/')}`, positions, wildcard);
   }
 }

@@ -20,7 +20,7 @@ export const TABLE_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', '
 export type TableMethod = (typeof TABLE_METHODS)[number];
 
 export type Params = Record<string, string>;
-/** Parameters as they stand in the target, by position, with `%` written as ESCAPE; the wildcard's under `*`. */
+/** Parameters as they stand in the target, by position (RoutePattern.positions), with `%` written as ESCAPE. */
 export type RawParams = Readonly<Record<string, string | undefined>>;
 
 export class Route<Handler> {
@@ -102,24 +102,19 @@ export class RouteTable<Handler> {
  * @returns undefined when one of them is not percent-encoded UTF-8.
  */
 export function paramsOf(pattern: RoutePattern, raw: RawParams): Params | undefined {
+  const { names, positions } = pattern;
   const params: Params = {};
-  const { names } = pattern;
   for (let i = 0; i < names.length; i++) {
-    const value = decoded(raw[positionOf(pattern, i)] ?? '');
+    const value = decoded(raw[positions[i] as string] ?? '');
     if (value === undefined) return undefined;
     params[names[i] as string] = value;
   }
   return params;
 }
 
-function positionOf(pattern: RoutePattern, index: number): string | number {
-  return pattern.wildcard !== 'none' && index === pattern.names.length - 1 ? '*' : index;
-}
-
 /** find-my-way matches an empty segment; a key is never empty, and Express does not match one either. */
 function hasEmptyParam(pattern: RoutePattern, raw: RawParams): boolean {
-  for (let i = 0; i < pattern.names.length; i++) {
-    const position = positionOf(pattern, i);
+  for (const position of pattern.positions) {
     if (raw[position] === '' && !(position === '*' && pattern.wildcard === 'optional')) return true;
   }
   return false;

@@ -14,8 +14,10 @@
  */
 import { invariant } from '@diststore/base';
 
-export type ArgumentType =
-  'string' | 'integer' | 'double' | 'key' | 'pattern' | 'unix-time' | 'pure-token' | 'oneof' | 'block';
+/** Of values; groups are `oneof` or `block`, words `pure-token`. */
+const VALUE_TYPES = ['string', 'integer', 'double', 'key', 'pattern', 'unix-time'] as const;
+
+export type ArgumentType = (typeof VALUE_TYPES)[number] | 'pure-token' | 'oneof' | 'block';
 
 export interface ArgumentDoc {
   readonly name: string;
@@ -84,8 +86,10 @@ class SyntaxParser {
       return { name: lexeme.toLowerCase(), type: 'pure-token', token: lexeme, ...ONCE };
     }
     invariant(/^[a-z]/.test(lexeme), 'an item begins with a word', { syntax: this.syntax, lexeme });
-    const [name = '', type = lexeme === 'key' ? 'key' : 'string'] = lexeme.split(':');
-    return { name, type: type as ArgumentType, token: undefined, ...ONCE };
+    const [name = '', stated = lexeme === 'key' ? 'key' : 'string'] = lexeme.split(':');
+    const type = VALUE_TYPES.find((known) => known === stated);
+    invariant(type !== undefined, 'the type is one of those there are', { syntax: this.syntax, lexeme });
+    return { name, type, token: undefined, ...ONCE };
   }
 
   /** The inside of brackets, behind the opening one. */

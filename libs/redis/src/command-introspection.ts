@@ -182,14 +182,18 @@ function argumentReply(doc: ArgumentDoc, keySpecIndexes: ReadonlyMap<ArgumentDoc
 
 /** An argument as HELP shows it: `<key>`, `[COUNT <count>]`, `(ON|OFF)`. */
 function usage(doc: ArgumentDoc): string {
-  let inner = `<${doc.name}>`;
-  if (doc.type === 'pure-token') inner = '';
-  else if (doc.type === 'oneof')
-    inner = `${doc.optional ? '' : '('}${doc.arguments.map(usage).join('|')}${doc.optional ? '' : ')'}`;
-  else if (doc.type === 'block') inner = doc.arguments.map(usage).join(' ');
-  const once = [doc.token ?? '', inner].filter((part) => part !== '').join(' ');
+  const once = [doc.token ?? '', usageOfValue(doc)].filter((part) => part !== '').join(' ');
   const text = doc.multiple ? `${once} [${once} ...]` : once;
   return doc.optional ? `[${text}]` : text;
+}
+
+function usageOfValue({ name, type, token, optional, arguments: inner }: ArgumentDoc): string {
+  if (type === 'pure-token') return '';
+  if (type === 'block') return inner.map(usage).join(' ');
+  if (type !== 'oneof') return `<${name}>`;
+  const alternatives = inner.map(usage).join('|');
+  // The brackets of an option already hold its alternatives together.
+  return optional && token === undefined ? alternatives : `(${alternatives})`;
 }
 
 /** Undefined: the arguments are no filter. */

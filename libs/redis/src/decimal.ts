@@ -3,9 +3,9 @@
  * so that 0.1 + 0.2 shows as 0.3. JavaScript's doubles would print 0.30000000000000004; here the sum is computed
  * exactly, in decimal, and rounded half-even to those 17 decimals.
  *
- * The results are Redis's as long as they need at most 19 significant digits, the precision of an x86 long double.
- * Longer ones come out exact here and rounded in binary there: 10^20 + 17.3 is 100000000000000000017.3 here, and
- * 100000000000000000016 in Redis on x86. Hexadecimal numbers, which C accepts, are refused.
+ * So the results are Redis's without its rounding noise, which shows there as soon as the digits before the point and
+ * 17 behind it are more than the 19 that an x86 long double has: 81764 - 53133.8078 is 28630.1922 here, and
+ * 28630.1921999999999997 in Redis. Hexadecimal numbers, which C accepts, are refused.
  */
 import { FLOAT_TEXT_BYTES_MAX } from './limits.js';
 import { parsed, refused, type Parsed } from './parsed.js';

@@ -78,6 +78,8 @@ export function splitInlineArguments(line: Buffer): Buffer[] | undefined {
         const next = line[at + 1];
         if (next !== undefined && !isSpace(next)) return undefined;
         quote = 0;
+        at++;
+        break;
       } else if (byte === BACKSLASH && quote === DOUBLE_QUOTE && at + 1 < line.length) {
         const high = line[at + 1] === 0x78 ? hexDigit(line[at + 2]) : -1;
         const low = high < 0 ? -1 : hexDigit(line[at + 3]);

@@ -44,6 +44,7 @@ export class LengthLine {
       const digits = at - start - 1;
       if (digits === 1 || (digits > 1 && bytes[start + 1] !== DIGIT_0)) {
         this.end = at + 2;
+        this.searchedBytes = 0;
         return value;
       }
     }

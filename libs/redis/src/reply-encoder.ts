@@ -335,7 +335,8 @@ export class ReplyEncoder {
     for (let bound = 10; bound <= rest; bound *= 10) digits++;
     for (let i = this.at + digits - 1; i >= this.at; i--) {
       const tenth = Math.floor(rest / 10);
-      chunk[i] = DIGIT_0 + rest - tenth * 10;
+      // The difference first: it is small, and a sum could leave the safe integers.
+      chunk[i] = rest - tenth * 10 + DIGIT_0;
       rest = tenth;
     }
     this.at += digits;

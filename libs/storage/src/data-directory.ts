@@ -6,8 +6,10 @@ import { constants } from 'node:fs';
 import { access, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { StoreError } from '@diststore/base';
+import { isStoreError, StoreError } from '@diststore/base';
 
+import { readManifest } from './manifest.js';
+import { checkTables } from './table-check.js';
 import { checkLogs } from './wal-check.js';
 
 export interface Owner {
@@ -28,39 +30,51 @@ function ownerPath(directory: string): string {
 
 /**
  * Creates the directory when it is missing, and refuses one that LevelDB would misread.
- * @throws StoreError store-unusable: cannot be created or written; store-corrupt: files are damaged or missing.
+ * @param tableCheckBytes how much of the tables to check, the newest first.
+ * @throws StoreError store-unusable: cannot be created or read or written; store-corrupt: files are damaged or missing.
  */
-export async function prepareDirectory(directory: string): Promise<void> {
+export async function prepareDirectory(directory: string, tableCheckBytes: number): Promise<void> {
   const database = databasePath(directory);
   try {
     await mkdir(database, { recursive: true });
     await access(directory, constants.W_OK);
     await access(database, constants.W_OK);
+    await checkFiles(database, tableCheckBytes);
   } catch (cause) {
+    if (isStoreError(cause)) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new StoreError('store-unusable', `The data directory ${directory} cannot be used: ${reason}.`, {
       cause,
       facts: { directory },
     });
   }
+}
+
+async function checkFiles(database: string, tableCheckBytes: number): Promise<void> {
   const files = await readdir(database);
-  // LevelDB takes a directory without CURRENT for a new one and deletes the tables that it finds there.
-  if (!files.includes('CURRENT') && files.some((file) => /\.(ldb|sst|log)$|^MANIFEST-/.test(file))) {
+  // LevelDB takes a directory without CURRENT for a new one and deletes the tables that it finds there. A MANIFEST
+  // alone is what a crash during the very first start leaves.
+  if (!files.includes('CURRENT') && files.some((file) => /\.(ldb|sst|log)$/.test(file))) {
     throw new StoreError(
       'store-corrupt',
       `${database} holds data, but its CURRENT file is missing. Restore that file or a backup; opening it as it is would erase the data.`,
-      { facts: { directory } },
+      { facts: { database } },
     );
   }
-  await checkLogs(database);
+  const manifest = await readManifest(database);
+  if (manifest === undefined) return;
+  await checkLogs(database, manifest);
+  await checkTables(database, manifest, tableCheckBytes);
 }
 
+/** Never rejects: a store opens without its owner file too, as it must when the disk is full. */
 export async function writeOwner(directory: string, owner: Owner): Promise<void> {
-  await writeFile(ownerPath(directory), `${JSON.stringify(owner)}\n`);
+  await writeFile(ownerPath(directory), `${JSON.stringify(owner)}\n`).catch(() => undefined);
 }
 
+/** Never rejects. REQUIRES: the store is still open, or another process's file could be removed. */
 export async function removeOwner(directory: string): Promise<void> {
-  await rm(ownerPath(directory), { force: true });
+  await rm(ownerPath(directory), { force: true }).catch(() => undefined);
 }
 
 /** `worker 1 (process 4711, since …)`, or a sentence that says that nothing more is known. */

@@ -65,9 +65,11 @@ export class FreeSpace {
   /** Never rejects: a file system that cannot be asked counts as it did before. */
   private async look(): Promise<void> {
     try {
+      const takenBefore = this.takenBytes;
       const { bavail, bsize } = await statfs(this.options.directory);
       this.freeBytes = bavail * bsize;
-      this.takenBytes = 0;
+      // What was taken while looking is perhaps not in the figure.
+      this.takenBytes -= takenBefore;
     } catch {
       // The next write will tell, if the directory is gone.
     }

@@ -35,11 +35,15 @@ export interface LevelStorageOptions {
   readonly cacheBytes?: number;
   /** Size of LevelDB's memory table, and so of its log. Larger: fewer compactions, a longer start. */
   readonly writeBufferBytes?: number;
+  /** How much of the tables to check before opening, the newest first. Larger: more is known, a longer start. */
+  readonly tableCheckBytes?: number;
   readonly observer?: StorageObserver;
 }
 
 const CACHE_BYTES_DEFAULT = 32 * 1024 * 1024;
 const WRITE_BUFFER_BYTES_DEFAULT = 16 * 1024 * 1024;
+/** About half a second of a start. */
+const TABLE_CHECK_BYTES_DEFAULT = 256 * 1024 * 1024;
 
 /** A synchronous read that takes longer than this went to disk or was large: go asynchronous for a while. */
 const SLOW_READ_MS = 0.5;
@@ -107,8 +111,10 @@ async function collect(
   const entries: Entry[] = [];
   let bytes = 0;
   for (;;) {
+    // A full page needs no more than to know whether anything follows.
+    const wanted = bytes > PAGE_BYTES_MAX ? 1 : limit + 1 - entries.length;
     // Ends early at highWaterMarkBytes; empty at the end of the range.
-    const step = await iterator.nextv(limit + 1 - entries.length);
+    const step = await iterator.nextv(wanted);
     if (step.length === 0) return { entries, done: true };
     for (const [key, value] of step) {
       if (entries.length === limit || bytes > PAGE_BYTES_MAX) return { entries, done: false };
@@ -152,7 +158,7 @@ export class LevelStorage extends LevelReader implements Storage {
    */
   static async open(options: LevelStorageOptions): Promise<LevelStorage> {
     const { directory, owner } = options;
-    await prepareDirectory(directory);
+    await prepareDirectory(directory, options.tableCheckBytes ?? TABLE_CHECK_BYTES_DEFAULT);
     const db: Database = new Level(databasePath(directory), {
       keyEncoding: 'buffer',
       valueEncoding: 'buffer',
@@ -195,8 +201,8 @@ export class LevelStorage extends LevelReader implements Storage {
 
   private async shutDown(): Promise<void> {
     await this.commits.close();
-    await this.db.close();
     await removeOwner(this.directory);
+    await this.db.close();
   }
 }
 
@@ -238,7 +244,8 @@ async function openError(error: unknown, directory: string): Promise<StoreError>
       facts,
     });
   }
-  if (isCorruption(cause) || /CURRENT|MANIFEST|\.ldb|No such file/.test(reason)) {
+  // A file that CURRENT or the MANIFEST names is missing.
+  if (isCorruption(cause) || reason.includes('No such file')) {
     return new StoreError('store-corrupt', `LevelDB cannot open ${databasePath(directory)}: ${reason}.`, {
       cause,
       facts,

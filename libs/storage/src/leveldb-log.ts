@@ -56,13 +56,14 @@ export function readLog(log: Buffer, onRecord: (payload: Buffer) => void = () =>
   let firstSequence: number | undefined;
   let nextSequence: number | undefined;
 
-  for (let offset = skipPadding(0); offset < log.length; ) {
+  for (let offset = skipPadding(0); offset < log.length;) {
     const found = physicalAt(log, offset);
     if (found === undefined) {
       unsoundAt ??= open?.offset ?? offset;
       open = undefined;
       const resumeAt = findNext(log, offset, nextSequence);
-      if (resumeAt === 'whole') return { damagedAt: unsoundAt, tornAt: undefined, firstSequence, nextSequence };
+      if (resumeAt === 'whole')
+        return { damagedAt: unsoundAt, tornAt: undefined, firstSequence, nextSequence };
       offset = resumeAt;
       continue;
     }
@@ -70,7 +71,8 @@ export function readLog(log: Buffer, onRecord: (payload: Buffer) => void = () =>
     // A record begins where the one before has not ended, or goes on without having begun.
     if (begins === (open !== undefined)) unsoundAt ??= open?.offset ?? offset;
     if (begins) {
-      if (unsoundAt !== undefined) return { damagedAt: unsoundAt, tornAt: undefined, firstSequence, nextSequence };
+      if (unsoundAt !== undefined)
+        return { damagedAt: unsoundAt, tornAt: undefined, firstSequence, nextSequence };
       open = { offset, parts: [] };
     }
     open?.parts.push(found.payload);
@@ -133,14 +135,16 @@ function findNext(log: Buffer, offset: number, nextSequence: number | undefined)
 
   // An incomplete record owns everything up to the end of its block, whatever the bytes in it look like.
   const type = log.readUInt8(offset + 6);
-  const incomplete = type >= FULL && type <= LAST && claimedEnd >= blockEnd && claimedEnd <= blockEndOf(offset);
+  const incomplete =
+    type >= FULL && type <= LAST && claimedEnd >= blockEnd && claimedEnd <= blockEndOf(offset);
   for (let at = offset + 1; !incomplete && at + HEADER_BYTES <= blockEnd; at += 1) {
     const found = physicalAt(log, at);
     if (found === undefined || found.type === MIDDLE || found.type === LAST) continue;
     const sequence = batchOf(found.payload)?.sequence;
     if (sequence === undefined) continue;
     // What is lost in between has at least one operation, and no operation is shorter than a byte.
-    if (nextSequence === undefined || (sequence > nextSequence && sequence < nextSequence + (at - offset))) return at;
+    if (nextSequence === undefined || (sequence > nextSequence && sequence < nextSequence + (at - offset)))
+      return at;
   }
   return blockEnd;
 }

@@ -49,7 +49,8 @@ export interface Page {
 }
 
 /**
- * Reads see every write that has resolved. The buffers they return belong to the caller.
+ * Reads see every write that has resolved. The buffers they return belong to the caller; the buffers of a key or
+ * range that they are given must not change until they settle.
  * Every method throws StoreError `store-closed` after `close`, and `store-corrupt` when the store finds damage.
  */
 export interface Reader {

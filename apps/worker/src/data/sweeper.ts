@@ -45,21 +45,25 @@ export class Sweeper {
   }
 
   private async removeCleared(signal: AbortSignal): Promise<void> {
-    while (this.partition.clearPending && !signal.aborted) {
+    while (this.partition.clearPending) {
       const { clearedThrough } = this.partition;
-      let nextReportMs = performance.now() + PROGRESS_EVERY_MS;
-      let steps = 0;
-      let from: Buffer | undefined;
-      do {
-        from = await this.partition.sweepCleared(from);
-        steps += 1;
-        if (performance.now() > nextReportMs) {
-          this.log.log(`Removing cleared rows: ${steps} steps done`);
-          nextReportMs = performance.now() + PROGRESS_EVERY_MS;
-        }
-      } while (from !== undefined && !signal.aborted);
-      // A clear that came during the sweep has left rows in the part already swept: then go through it again.
-      if (from === undefined) await this.partition.finishClear(clearedThrough);
+      if (!(await this.sweepWholePartition(signal))) return;
+      // After a further clear meanwhile this does nothing, and the partition is gone through again.
+      await this.partition.finishClear(clearedThrough);
     }
+  }
+
+  /** @returns false when it was stopped before the end. */
+  private async sweepWholePartition(signal: AbortSignal): Promise<boolean> {
+    let from: Buffer | undefined;
+    let nextReportMs = performance.now() + PROGRESS_EVERY_MS;
+    for (let steps = 1; !signal.aborted; steps += 1) {
+      from = await this.partition.sweepCleared(from);
+      if (from === undefined) return true;
+      if (performance.now() < nextReportMs) continue;
+      this.log.log(`Removing cleared rows: ${steps} steps done`);
+      nextReportMs = performance.now() + PROGRESS_EVERY_MS;
+    }
+    return false;
   }
 }

@@ -121,7 +121,7 @@ export const connectionCommands: readonly CommandSpec[] = [
         since: '2.4.0',
         complexity: 'O(N), N the number of connections',
         syntax:
-          'filter=(ip:port | filters=([ID client-id:integer] [TYPE type=(NORMAL | MASTER | SLAVE | REPLICA | PUBSUB)] [USER username] [ADDR address] [LADDR local-address] [SKIPME skip=(YES | NO)]))',
+          'filter=(old-format | new-format=(ID client-id:integer | TYPE type=(NORMAL | MASTER | SLAVE | REPLICA | PUBSUB) | USER username | ADDR address | LADDR local-address | SKIPME skip=(YES | NO))...)',
         history: [
           ['2.8.12', 'Takes filters.'],
           ['6.2.0', 'Takes LADDR.'],
