@@ -71,9 +71,11 @@ export type {
 } from './proposal.js';
 export {
   decodeConfiguration,
+  decodeMember,
   decodeRegistration,
   decodeTarget,
   encodeConfiguration,
+  encodeMember,
   encodeRegistration,
   encodeTarget,
 } from './record-codec.js';

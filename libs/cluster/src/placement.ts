@@ -199,7 +199,7 @@ class Balancer {
     const others = this.all.filter((position) => this.surplusOf(position) >= 0 && position !== over);
     const reachedBy = new Map<number, Move>();
     const queue = [over];
-    for (let i = 0; i < queue.length; i++) {
+    for (let i = 0; i < queue.length && !this.isExhausted(); i++) {
       const from = queue[i] as number;
       for (const to of [...under, ...others]) {
         if (reachedBy.has(to)) continue;
@@ -213,7 +213,10 @@ class Balancer {
     return false;
   }
 
-  /** Moves in different partitions do not touch each other, so what each was allowed alone all are together. */
+  /**
+   * Moves in different partitions do not touch each other, so what each was allowed alone all are together. A path
+   * that visits a partition twice is given up: rare, and only less even.
+   */
   private perform(moves: readonly Move[]): boolean {
     if (new Set(moves.map(({ partition }) => partition)).size < moves.length) return false;
     for (const { partition, from, to } of moves) this.layout.move(partition, from, to);
@@ -258,7 +261,11 @@ class Balancer {
 
   private spend(): boolean {
     this.effort++;
-    return this.effort <= EFFORT_MAX;
+    return !this.isExhausted();
+  }
+
+  private isExhausted(): boolean {
+    return this.effort > EFFORT_MAX;
   }
 }
 
