@@ -1,7 +1,20 @@
 /**
  * Words of the protocol are ASCII and case-insensitive. They are compared on the received bytes, so that looking up
- * a command or an option allocates nothing.
+ * a command or an option allocates nothing. Also the bytes that the protocol gives a meaning.
  */
+
+export const CR = 0x0d;
+export const LF = 0x0a;
+export const MINUS = 0x2d;
+export const DIGIT_0 = 0x30;
+export const SPACE = 0x20;
+export const TAB = 0x09;
+export const DOLLAR = 0x24;
+export const ASTERISK = 0x2a;
+export const COLON = 0x3a;
+export const BACKSLASH = 0x5c;
+export const DOUBLE_QUOTE = 0x22;
+export const SINGLE_QUOTE = 0x27;
 
 const UPPER_A = 0x41;
 const UPPER_Z = 0x5a;

@@ -11,14 +11,13 @@
  * still take the later one can take instead. So a match costs at most text bytes × pattern elements, and none at all
  * when the text is shorter than the elements that need a byte.
  */
-import { foldAsciiCase } from './ascii.js';
+import { BACKSLASH, foldAsciiCase } from './ascii.js';
 import { GLOB_PATTERN_BYTES_MAX } from './limits.js';
 
 const STAR = 0x2a;
 const QUESTION = 0x3f;
 const BRACKET = 0x5b;
 const CLOSING_BRACKET = 0x5d;
-const BACKSLASH = 0x5c;
 const CARET = 0x5e;
 const DASH = 0x2d;
 

@@ -10,13 +10,7 @@
  *
  * Source: the behaviour of redis-server 7 (the inline form is described only roughly in the RESP specification).
  */
-const TAB = 0x09;
-const LF = 0x0a;
-const CR = 0x0d;
-const SPACE = 0x20;
-const DOUBLE_QUOTE = 0x22;
-const SINGLE_QUOTE = 0x27;
-const BACKSLASH = 0x5c;
+import { BACKSLASH, CR, DOUBLE_QUOTE, LF, SINGLE_QUOTE, SPACE, TAB } from './ascii.js';
 
 /** White space of the C locale. */
 function isSpace(byte: number): boolean {

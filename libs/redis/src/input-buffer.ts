@@ -10,10 +10,10 @@
  * Memory. The buffer never holds more than twice what was really received, plus SMALL_BYTES: a length that a peer
  * merely announces allocates nothing. Doubling makes the copying linear, however small the pieces.
  */
+import { LF } from './ascii.js';
 import { INCOMPLETE, TOO_LONG } from './length-line.js';
 
 const EMPTY = Buffer.alloc(0);
-const LF = 0x0a;
 
 /** Least capacity of an own buffer, so that a peer that sends byte by byte does not cause a copy for each. */
 const SMALL_BYTES = 1024;

@@ -4,13 +4,13 @@
  *
  * Invariant: an Int64 is a bigint exactly when it is not a safe integer. Every function here keeps that.
  */
+import { DIGIT_0, MINUS } from './ascii.js';
+
 export type Int64 = number | bigint;
 
 export const INT64_MAX = 2n ** 63n - 1n;
 export const INT64_MIN = -(2n ** 63n);
 
-const MINUS = 0x2d;
-const DIGIT_0 = 0x30;
 /** So many digits are always a safe integer. */
 const SAFE_DIGITS_MAX = 15;
 /** The digits of INT64_MAX. */

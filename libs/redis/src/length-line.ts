@@ -5,6 +5,7 @@
  * A class because a second result (`end`) must cost no allocation, and so that a line that arrives in many pieces is
  * looked at once. One instance reads one stream.
  */
+import { CR, DIGIT_0, LF, MINUS } from './ascii.js';
 
 /** The line has not arrived in full. */
 export const INCOMPLETE = -2;
@@ -13,10 +14,6 @@ export const MALFORMED = -3;
 /** No CR within the limit. */
 export const TOO_LONG = -4;
 
-const LF = 0x0a;
-const CR = 0x0d;
-const MINUS = 0x2d;
-const DIGIT_0 = 0x30;
 /** So many digits are always below 2^31, where V8 counts fastest. */
 const FAST_DIGITS_MAX = 9;
 

@@ -29,6 +29,9 @@ export const OUT_OF_MEMORY_ERROR = errorReply("OOM command not allowed when used
 // Connections.
 export const NO_AUTH_ERROR = errorReply('NOAUTH Authentication required.');
 export const WRONG_PASS_ERROR = errorReply('WRONGPASS invalid username-password pair or user is disabled.');
+export const HELLO_WITHOUT_AUTH_ERROR = errorReply(
+  'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time',
+);
 export const NO_PROTO_ERROR = errorReply('NOPROTO unsupported protocol version');
 export const CLIENT_NAME_ERROR = errorReply(
   'ERR Client names cannot contain spaces, newlines or special characters.',
@@ -46,6 +49,7 @@ export const CROSS_SLOT_ERROR = errorReply("CROSSSLOT Keys in request don't hash
 export const CLUSTER_DOWN_ERROR = errorReply('CLUSTERDOWN The cluster is down');
 export const SLOT_NOT_SERVED_ERROR = errorReply('CLUSTERDOWN Hash slot not served');
 export const CLUSTER_DISABLED_ERROR = errorReply('ERR This instance has cluster support disabled');
+export const SELECT_IN_CLUSTER_ERROR = errorReply('ERR SELECT is not allowed in cluster mode');
 export const TRY_AGAIN_ERROR = errorReply('TRYAGAIN Multiple keys request during rehashing of slot');
 export const LOADING_ERROR = errorReply('LOADING Redis is loading the dataset in memory');
 export const READ_ONLY_ERROR = errorReply("READONLY You can't write against a read only replica.");

@@ -12,6 +12,7 @@
  *
  * Source: RESP3 specification, https://github.com/redis/redis-specifications/blob/master/protocol/RESP3.md
  */
+import { COLON, CR, LF } from './ascii.js';
 import { parseDouble } from './double-text.js';
 import { InputBuffer } from './input-buffer.js';
 import { INCOMPLETE, LengthLine, MALFORMED, TOO_LONG } from './length-line.js';
@@ -28,9 +29,6 @@ interface Frame {
   left: number;
 }
 
-const CR = 0x0d;
-const LF = 0x0a;
-const COLON = 0x3a;
 /** Longest text of a number: a line that is longer is no number. */
 const BIG_NUMBER_DIGITS_MAX = 4096;
 

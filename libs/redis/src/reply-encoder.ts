@@ -16,6 +16,7 @@
  */
 import { invariant, unreachable } from '@diststore/base';
 
+import { CR, DIGIT_0, LF, MINUS } from './ascii.js';
 import { formatDouble } from './double-text.js';
 import type { Reply } from './reply.js';
 
@@ -29,11 +30,6 @@ const CHUNK_REST_BYTES_MIN = 512;
 const BY_REFERENCE_BYTES_MIN = 8 * 1024;
 /** A type byte, a 64-bit number with its sign, CR LF. */
 const LENGTH_LINE_BYTES_MAX = 1 + 20 + 2;
-
-const CR = 0x0d;
-const LF = 0x0a;
-const MINUS = 0x2d;
-const DIGIT_0 = 0x30;
 
 const SIMPLE = 0x2b; // +
 const ERROR = 0x2d; // -

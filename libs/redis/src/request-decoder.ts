@@ -7,9 +7,9 @@
  * result depends only on the bytes, never on how they were split. Nothing recurses, progress within an incomplete
  * request is kept, so bytes are looked at once, and memory follows what was received, not what was announced.
  *
- * Arguments are views, not copies: of the chunk that was pushed, or of the decoder's own buffer if the request came in
- * several. They never change. Whoever keeps one beyond its command calls `detach`, because a small view keeps its
- * whole chunk alive.
+ * Arguments are views, not copies: of the chunk that was pushed or, for one that came in several, of a buffer of the
+ * decoder. They never change. Whoever keeps one beyond its command calls `detach`, because a small view keeps its whole
+ * chunk alive.
  *
  * Errors and limits are Redis 7.2's, to the letter, with these deliberate differences:
  * - CR LF must really follow each string; Redis skips two bytes unseen, and so runs a command whose last argument had
@@ -19,7 +19,7 @@
  *
  * Source: RESP specification, https://redis.io/docs/reference/protocol-spec/, and redis-server observed.
  */
-import { equalsIgnoringCase } from './ascii.js';
+import { ASTERISK, CR, DOLLAR, equalsIgnoringCase, LF } from './ascii.js';
 import { splitInlineArguments } from './inline-arguments.js';
 import { InputBuffer } from './input-buffer.js';
 import {
@@ -50,10 +50,8 @@ export interface CrossProtocolRequest {
 
 export type RequestDecoderResult = Request | CrossProtocolRequest | ProtocolError;
 
-const LF = 0x0a;
-const CR = 0x0d;
-const DOLLAR = 0x24;
-const ASTERISK = 0x2a;
+/** Stands where no request is being read; nothing is ever added to it. */
+const NO_ARGS: Buffer[] = [];
 
 export class RequestDecoder {
   private readonly input = new InputBuffer();
@@ -64,7 +62,7 @@ export class RequestDecoder {
   // Progress in the request that is being read. What was read of it is consumed from the input.
   /** Arguments still to come; 0 between requests. */
   private argsLeft = 0;
-  private args: Buffer[] = [];
+  private args = NO_ARGS;
   /** Length of the string being read, or -1 before its `$` line. */
   private bulkBytes = -1;
   /** What the request has cost so far, against requestBytesMax. */
@@ -151,14 +149,17 @@ export class RequestDecoder {
       }
       const bulkEnd = at + this.bulkBytes;
       if (bulkEnd + 2 > end) return this.needMore(at, this.bulkBytes + 2);
-      if (bytes[bulkEnd] !== CR || bytes[bulkEnd + 1] !== LF)
+      if (bytes[bulkEnd] !== CR || bytes[bulkEnd + 1] !== LF) {
         return this.fail(protocolError('invalid bulk length'));
+      }
       args.push(bytes.subarray(at, bulkEnd));
       at = bulkEnd + 2;
       this.bulkBytes = -1;
       this.argsLeft -= 1;
     }
     input.start = at;
+    // Not to keep the arguments, and with them a chunk, alive while the connection is idle.
+    this.args = NO_ARGS;
     return this.request(args);
   }
 
@@ -180,10 +181,8 @@ export class RequestDecoder {
 
   private request(args: Buffer[]): Request | CrossProtocolRequest {
     const name = args[0] as Buffer;
-    if (name.length === 4 && equalsIgnoringCase(name, 'post'))
-      return this.fail({ kind: 'cross-protocol', word: 'post' });
-    if (name.length === 5 && equalsIgnoringCase(name, 'host:'))
-      return this.fail({ kind: 'cross-protocol', word: 'host:' });
+    if (equalsIgnoringCase(name, 'post')) return this.fail({ kind: 'cross-protocol', word: 'post' });
+    if (equalsIgnoringCase(name, 'host:')) return this.fail({ kind: 'cross-protocol', word: 'host:' });
     return { kind: 'request', args };
   }
 
@@ -195,7 +194,7 @@ export class RequestDecoder {
 
   private fail<T extends CrossProtocolRequest | ProtocolError>(failure: T): T {
     this.failure = failure;
-    this.args = [];
+    this.args = NO_ARGS;
     this.input.clear();
     return failure;
   }

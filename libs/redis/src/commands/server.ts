@@ -111,7 +111,7 @@ export const serverCommands: readonly CommandSpec[] = [
         summary: 'Lists the names of the commands.',
         since: '7.0.0',
         complexity: 'O(N), N the number of commands',
-        syntax: 'filter=[FILTERBY filterby=(MODULE module-name | ACLCAT category | PATTERN pattern:pattern)]',
+        syntax: '[FILTERBY filterby=(MODULE module-name | ACLCAT category | PATTERN pattern:pattern)]',
       },
       helpSubcommand('5.0.0', 'connection'),
     ],
