@@ -15,6 +15,8 @@ import { StoreError } from '@diststore/base';
 export interface BodyLimits {
   /** The largest body that is read, in bytes. */
   readonly maxBytes: number;
+  /** The setting behind `maxBytes`, for the refusal to name. Default `maxValueBytes`. */
+  readonly setting?: string;
   /** From the call to the last byte. Without it, the server's `requestTimeoutMs` alone bounds the wait. */
   readonly timeoutMs?: number;
 }
@@ -40,7 +42,7 @@ export function readBody(req: IncomingMessage, limits: BodyLimits): Promise<Buff
   const announcedBytes = announced(req);
   if (announcedBytes === 0) return Promise.resolve(EMPTY);
   if (announcedBytes !== undefined && announcedBytes > limits.maxBytes) {
-    return Promise.reject(tooLarge(limits.maxBytes, announcedBytes));
+    return Promise.reject(tooLarge(limits, announcedBytes));
   }
   awaitingContinue.get(req)?.writeContinue();
   // Read at once: the parser has usually taken a small body from the packet that carried the headers.
@@ -81,7 +83,7 @@ function collect(req: IncomingMessage, collection: Collection): void {
   function take(chunk: Buffer): boolean {
     bytes += chunk.length;
     if (bytes > limits.maxBytes) {
-      refuse(tooLarge(limits.maxBytes, announcedBytes));
+      refuse(tooLarge(limits, announcedBytes));
       return false;
     }
     chunks.push(chunk);
@@ -129,13 +131,14 @@ function announced(req: IncomingMessage): number | undefined {
   return length === undefined ? 0 : Number(length);
 }
 
-function tooLarge(limitBytes: number, announcedBytes: number | undefined): StoreError {
+function tooLarge(limits: BodyLimits, announcedBytes: number | undefined): StoreError {
+  const { maxBytes: limitBytes, setting = 'maxValueBytes' } = limits;
   const size = announcedBytes === undefined ? 'more' : `${announcedBytes} bytes`;
   return new StoreError(
     'value-too-large',
-    `The limit is ${limitBytes} bytes (maxValueBytes); the body has ${size}.`,
+    `The limit is ${limitBytes} bytes (${setting}); the body has ${size}.`,
     {
-      facts: { limitBytes, setting: 'maxValueBytes', announcedBytes },
+      facts: { limitBytes, setting, announcedBytes },
     },
   );
 }

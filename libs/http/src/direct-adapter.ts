@@ -27,11 +27,13 @@ import { invariant, StoreError } from '@diststore/base';
 
 import { holdContinue } from './body.js';
 import { DirectRequest, DirectResponse } from './direct-request.js';
+import { Endpoint, watchAnswer } from './endpoint.js';
+import type { Handler, Next } from './endpoint.js';
 import { problem, problemOf } from './problem.js';
 import { answerProblem } from './problem.filter.js';
 import { Reply, replyOf, writeReply } from './reply.js';
 import { UNMATCHED } from './request-observer.js';
-import type { RequestObserver, RouteObserver } from './request-observer.js';
+import type { RequestObserver } from './request-observer.js';
 import { normalTarget, pathOf } from './request-target.js';
 import { paramsOf, RouteTable } from './route-table.js';
 import type { Route, TableMethod } from './route-table.js';
@@ -45,18 +47,6 @@ export interface DirectAdapterOptions {
   readonly direct?: boolean;
   /** Defaults: DEFAULT_HTTP_LIMITS. */
   readonly limits?: Partial<HttpLimits>;
-}
-
-type Next = (error?: unknown) => void;
-/** What Nest registers for a route. It settles when the request is answered or passed on. */
-type Handler = (req: DirectRequest, res: DirectResponse, next: Next) => unknown;
-
-/** A route's handler with what is counted for it. */
-interface Endpoint {
-  readonly pattern: string;
-  readonly handle: Handler;
-  /** By method: a GET route answers HEAD too. */
-  readonly observers: Map<string, RouteObserver>;
 }
 
 /** Express, as far as it is used here. */
@@ -73,7 +63,8 @@ export class DirectAdapter extends ExpressAdapter {
   readonly limits: HttpLimits;
   private readonly direct: boolean;
   private readonly table = new RouteTable<Endpoint>();
-  private readonly nowhere: Endpoint = { pattern: UNMATCHED, handle: () => undefined, observers: new Map() };
+  /** Counts the requests that no route has claimed. */
+  private readonly nowhere = new Endpoint(UNMATCHED, () => undefined);
   private readonly httpLog = new Logger('Http');
   /** Set once by `initHttpServer`, which Nest calls when it creates the application. */
   private serverGuard: ServerGuard | undefined = undefined;
@@ -153,15 +144,12 @@ export class DirectAdapter extends ExpressAdapter {
   override setNotFoundHandler(handler: Handler, ...rest: [prefix?: string]): unknown {
     const notFound: Handler = (req, res, next) => {
       const allow = this.table.methodsOf(pathOf(req.originalUrl));
-      if (allow.length === 0) return handler(req, res, next);
+      // A method that is listed had a route which passed the request on, for another host for example.
+      if (allow.length === 0 || allow.includes(req.method ?? '')) return handler(req, res, next);
       const list = allow.join(', ');
+      const refusal = new StoreError('method-not-allowed', `The route has ${list}.`, { facts: { allow } });
       if (req.method === 'OPTIONS') this.reply(res, new Reply(204, ['Allow', list]));
-      else
-        next(
-          new StoreError('method-not-allowed', `The methods of this route are ${list}.`, {
-            facts: { allow },
-          }),
-        );
+      else next(refusal);
       return undefined;
     };
     return super.setNotFoundHandler(notFound, ...rest);
@@ -171,13 +159,13 @@ export class DirectAdapter extends ExpressAdapter {
 
   /** Writes what a controller or filter returned: a Reply as it is, a StreamableFile as it comes, see replyOf. */
   override reply(res: DirectResponse, body: unknown, statusCode?: number): void {
-    this.guard.beforeAnswer(res);
     if (body instanceof Reply) {
       writeReply(res, body);
       return;
     }
     if (statusCode !== undefined) res.statusCode = statusCode;
     if (body instanceof StreamableFile) {
+      this.guard.beforeAnswer(res);
       body.setErrorHandler((error) => this.answerUnhandled(error, res));
       super.reply(res, body);
       return;
@@ -213,23 +201,19 @@ export class DirectAdapter extends ExpressAdapter {
   }
 
   override mapException(error: unknown): unknown {
-    if (error instanceof URIError && 'status' in error)
-      return new StoreError('bad-key-encoding', BAD_ENCODING);
-    return super.mapException(error);
+    const isExpressDecoding = error instanceof URIError && 'status' in error;
+    return isExpressDecoding ? new StoreError('bad-key-encoding', BAD_ENCODING) : super.mapException(error);
   }
 
   // Requests.
 
   private serve(req: DirectRequest, res: DirectResponse): void {
     this.guard.enter(res);
-    if (this.observer !== undefined) {
-      res.startedMs = performance.now();
-      res.on('close', reportAnswer);
-    }
+    if (this.observer !== undefined) watchAnswer(res);
     const target = normalTarget(req.url ?? '');
     req.url = target;
     if (req.headers.host === undefined && req.httpVersionMinor === 1 && req.httpVersionMajor === 1) {
-      this.note(req, res, this.nowhere);
+      this.claim(req, res, this.nowhere);
       answerProblem(res, problem('bad-request', 'An HTTP/1.1 request needs a Host header.'));
       return;
     }
@@ -244,7 +228,7 @@ export class DirectAdapter extends ExpressAdapter {
   }
 
   private handle(req: DirectRequest, res: DirectResponse, endpoint: Endpoint): void {
-    this.note(req, res, endpoint);
+    this.claim(req, res, endpoint);
     const next: Next = (error) => {
       if (error === undefined) this.passToExpress(req, res);
       else this.answerUnhandled(error, res);
@@ -259,11 +243,10 @@ export class DirectAdapter extends ExpressAdapter {
   }
 
   private passToExpress(req: DirectRequest, res: DirectResponse): void {
-    this.note(req, res, this.nowhere);
+    this.claim(req, res, this.nowhere);
     this.express(req, res, (error) => {
-      if (error === undefined || error === null)
-        answerProblem(res, problem('route-not-found', 'No route took the request.'));
-      else this.answerUnhandled(error, res);
+      const nobody = new StoreError('route-not-found', 'No route took the request.');
+      this.answerUnhandled(error ?? nobody, res);
     });
   }
 
@@ -271,7 +254,6 @@ export class DirectAdapter extends ExpressAdapter {
   private answerUnhandled(error: unknown, res: DirectResponse): void {
     const about = problemOf(error);
     if (about.code === 'internal') this.httpLog.error(error instanceof Error ? error.stack : error);
-    this.guard.beforeAnswer(res);
     answerProblem(res, about);
   }
 
@@ -281,7 +263,7 @@ export class DirectAdapter extends ExpressAdapter {
     if (args.length !== 2 || typeof path !== 'string' || typeof handle !== 'function') {
       return verb.apply(this.express, args);
     }
-    const endpoint: Endpoint = { pattern: path, handle: handle as Handler, observers: new Map() };
+    const endpoint = new Endpoint(path, handle as Handler);
     const route = this.table.add(method, path, endpoint);
     const viaExpress = route === undefined ? this.handlerOf(endpoint) : this.handlerInTable(route);
     return verb.call(this.express, path, viaExpress);
@@ -301,7 +283,7 @@ export class DirectAdapter extends ExpressAdapter {
         return undefined;
       }
       req.params = params;
-      this.note(req, res, route.handler);
+      this.claim(req, res, route.handler);
       return route.handler.handle(req, res, next);
     };
   }
@@ -310,34 +292,19 @@ export class DirectAdapter extends ExpressAdapter {
   private handlerOf(endpoint: Endpoint): Handler {
     return (req, res, next) => {
       const params = req.params as Record<string, string | string[]>;
-      for (const [name, value] of Object.entries(params))
+      for (const [name, value] of Object.entries(params)) {
         if (Array.isArray(value)) params[name] = value.join('/');
-      this.note(req, res, endpoint);
+      }
+      this.claim(req, res, endpoint);
       return endpoint.handle(req, res, next);
     };
   }
 
-  /** Remembers what the request counts for. */
-  private note(req: DirectRequest, res: DirectResponse, endpoint: Endpoint): void {
-    if (this.observer === undefined) return;
-    const method = req.method ?? '';
-    let observer = endpoint.observers.get(method);
-    if (observer === undefined) {
-      observer = this.observer.route(method, endpoint.pattern);
-      endpoint.observers.set(method, observer);
-    }
-    res.observer = observer;
+  private claim(req: DirectRequest, res: DirectResponse, endpoint: Endpoint): void {
+    if (this.observer !== undefined) endpoint.claim(req, res, this.observer);
   }
 
   private get express(): ExpressApp {
     return this.getInstance<ExpressApp>();
   }
-}
-
-/** Listens on 'close' of every response while somebody observes. */
-function reportAnswer(this: DirectResponse): void {
-  this.observer?.answered(
-    this.headersSent ? this.statusCode : undefined,
-    (performance.now() - this.startedMs) / 1_000,
-  );
 }

@@ -9,6 +9,7 @@ import { IncomingMessage, ServerResponse } from 'node:http';
 import { parse } from 'node:querystring';
 import type { ParsedUrlQuery } from 'node:querystring';
 
+import type { GuardedResponse } from './reply.js';
 import type { RouteObserver } from './request-observer.js';
 import { queryOf } from './request-target.js';
 import type { Params } from './route-table.js';
@@ -35,6 +36,8 @@ export class DirectRequest extends IncomingMessage {
 export class DirectResponse<
   Request extends IncomingMessage = IncomingMessage,
 > extends ServerResponse<Request> {
+  /** Set when the request begins; see ServerGuard.enter. */
+  guard: GuardedResponse['guard'] = undefined;
   /** Set with `startedMs` while somebody observes requests. */
   observer: RouteObserver | undefined = undefined;
   /** Monotonic milliseconds at which the headers of the request were complete. */

@@ -10,10 +10,13 @@ import type { ServerResponse } from 'node:http';
 
 /** An announced body of at most this many bytes is dropped without closing: cheaper than a new connection. */
 const KEPT_ALIVE_BYTES_MAX = 64 * 1024;
-/** What is dropped at most. Beyond it nothing is read any more, and the client's sending comes to a stop. */
-const DROPPED_BYTES_MAX = 1024 * 1024;
+/**
+ * What is dropped at most: enough for clients that send a whole value of twice the default limit before they read.
+ * Beyond it nothing is read any more, and the client's sending comes to a stop.
+ */
+const DROPPED_BYTES_MAX = 32 * 1024 * 1024;
 /** Time for the client to read the answer and to close. */
-const LINGER_MS_MAX = 1_000;
+const LINGER_MS_MAX = 2_000;
 
 /** Whether an answer now would come before the end of a body that is not worth waiting for. */
 export function answersEarly(res: ServerResponse): boolean {

@@ -6,12 +6,12 @@
  * Other parts of an application register their metrics with `registry`.
  */
 import { Inject, Injectable } from '@nestjs/common';
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 
 import { BUILD_INFO } from './operations.tokens.js';
 import type { BuildInfo } from './operations.tokens.js';
 import type { RequestObserver, RouteObserver } from './request-observer.js';
-import { DURATION_BOUNDS_S, RequestTally } from './request-tally.js';
+import { durationHistogram, RequestTally } from './request-tally.js';
 import type { ServerGuard } from './server-guard.js';
 
 /** The `code` of requests whose client left before any answer. */
@@ -44,7 +44,6 @@ export class Metrics implements RequestObserver {
         }
       },
     });
-    this.registry.registerMetric(new DurationHistogram(tallies));
   }
 
   /** Counts the connections of `guard`'s server as well. REQUIRES: called at most once. */
@@ -74,26 +73,14 @@ export class Metrics implements RequestObserver {
     this.tallies.push(tally);
     return tally;
   }
-}
 
-/** A prom-client histogram whose numbers are kept by the tallies. */
-class DurationHistogram extends Histogram<'route' | 'method' | 'le'> {
-  constructor(private readonly tallies: readonly RequestTally[]) {
-    super({
-      name: 'diststore_http_request_duration_seconds',
-      help: "From the end of a request's headers to the last byte of its answer handed to the kernel.",
-      labelNames: ['route', 'method'],
-      registers: [],
-    });
+  /** The media type of `text`. */
+  get contentType(): string {
+    return this.registry.contentType;
   }
 
-  override async get(): ReturnType<Histogram<'route' | 'method' | 'le'>['get']> {
-    const metric = await super.get();
-    return { ...metric, values: this.tallies.flatMap((tally) => valuesOf(metric.name, tally)) };
-  }
-
-  /** The registry asks for this one when it writes text; its base has it, but does not declare it. */
-  getForPromString(): ReturnType<Histogram<'route' | 'method' | 'le'>['get']> {
-    return this.get();
+  /** Everything in Prometheus's text format. */
+  async text(): Promise<string> {
+    return `${await this.registry.metrics()}\n${durationHistogram(this.tallies)}`;
   }
 }

@@ -40,7 +40,10 @@ export class OperationsController {
 
   @Get('metrics')
   async allMetrics(): Promise<Reply> {
-    const { type, body } = await this.metrics.text();
-    return new Reply(200, ['Content-Type', type, ...NOT_CACHED], body);
+    return new Reply(
+      200,
+      ['Content-Type', this.metrics.contentType, ...NOT_CACHED],
+      await this.metrics.text(),
+    );
   }
 }

@@ -59,13 +59,19 @@ function typeUnlessSet(res: ServerResponse, type: ReplyHeaders): ReplyHeaders {
   return res.hasHeader('content-type') ? NO_HEADERS : type;
 }
 
+/** A response whose server has a word in the answer: whether it is the last of its connection. */
+export interface GuardedResponse extends ServerResponse {
+  guard?: { beforeAnswer(res: ServerResponse): void } | undefined;
+}
+
 /**
  * Answers with `reply`. Headers set on `res` before are kept unless the reply names them too.
  * REQUIRES: no header has been sent.
  * @throws TypeError when a header name or value cannot stand in HTTP; nothing is written then.
  */
-export function writeReply(res: ServerResponse, reply: Reply): void {
+export function writeReply(res: GuardedResponse, reply: Reply): void {
   const { status, body } = reply;
+  res.guard?.beforeAnswer(res);
   const early = answersEarly(res);
   if (early) res.shouldKeepAlive = false;
   if (status === 204 || status === 304) {

@@ -18,6 +18,7 @@ import { invariant } from '@diststore/base';
 import { DirectResponse } from './direct-request.js';
 import { problem, rawProblem } from './problem.js';
 import type { Problem } from './problem.js';
+import type { GuardedResponse } from './reply.js';
 import { connectionsThatFit } from './server-limits.js';
 import type { HttpLimits } from './server-limits.js';
 
@@ -32,6 +33,11 @@ const REFUSED_LINGER_MS = 1_000;
 interface HttpSocket extends Socket {
   /** Node's: the response whose turn it is on this connection, from its request to its last byte. */
   _httpMessage?: ServerResponse | null;
+  /**
+   * Node's: what it reads from. Stopping it here, and leaving `reading` as it is, is a pause that Node does not undo:
+   * it resumes a socket after every request that it has read whole.
+   */
+  _handle?: { readonly reading: boolean; readStart(): void; readStop(): void } | null;
   /** Ours: requests under way, pipelined ones included. */
   requestsUnderWay?: number;
 }
@@ -52,7 +58,7 @@ export class ServerGuard {
       const socket = this.req.socket as HttpSocket;
       const underWay = (socket.requestsUnderWay ?? 1) - 1;
       socket.requestsUnderWay = underWay;
-      if (underWay === limits.maxPipelined) socket.resume();
+      if (underWay === limits.maxPipelined && socket._handle?.reading === true) socket._handle.readStart();
     };
     server.maxConnections = connectionsThatFit(limits.maxConnections);
     server.setTimeout(limits.stallTimeoutMs);
@@ -102,11 +108,12 @@ export class ServerGuard {
    * Counts the request of `res` until its answer is sent or its connection gone. A connection with more than
    * `maxPipelined` is not read from until it has fewer: what its client pipelines waits in the client.
    */
-  enter(res: ServerResponse): void {
+  enter(res: GuardedResponse): void {
+    res.guard = this;
     const socket = res.req.socket as HttpSocket;
     const underWay = (socket.requestsUnderWay ?? 0) + 1;
     socket.requestsUnderWay = underWay;
-    if (underWay > this.limits.maxPipelined) socket.pause();
+    if (underWay > this.limits.maxPipelined) socket._handle?.readStop();
     res.on('close', this.leave);
   }
 

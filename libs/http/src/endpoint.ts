@@ -1,0 +1,42 @@
+/** A route's handler, and who counts its requests. */
+import type { DirectRequest, DirectResponse } from './direct-request.js';
+import type { RequestObserver, RouteObserver } from './request-observer.js';
+
+/** Passes the request on to the next candidate, or hands an error to whoever answers for it. */
+export type Next = (error?: unknown) => void;
+
+/** What Nest registers for a route. It settles when the request is answered or passed on. */
+export type Handler = (req: DirectRequest, res: DirectResponse, next: Next) => unknown;
+
+export class Endpoint {
+  /** By method, since a GET route answers HEAD too. Asked for once each. */
+  private readonly observers = new Map<string, RouteObserver>();
+
+  constructor(
+    /** As declared. */
+    readonly pattern: string,
+    readonly handle: Handler,
+  ) {}
+
+  /** Makes the answer of `res` count for this endpoint. Of several calls, the last holds. */
+  claim(req: DirectRequest, res: DirectResponse, observer: RequestObserver): void {
+    const method = req.method ?? '';
+    let routeObserver = this.observers.get(method);
+    if (routeObserver === undefined) {
+      routeObserver = observer.route(method, this.pattern);
+      this.observers.set(method, routeObserver);
+    }
+    res.observer = routeObserver;
+  }
+}
+
+/** Starts the clock of `res`, and reports its answer to its observer when it is sent or its connection gone. */
+export function watchAnswer(res: DirectResponse): void {
+  res.startedMs = performance.now();
+  res.on('close', report);
+}
+
+function report(this: DirectResponse): void {
+  const seconds = (performance.now() - this.startedMs) / 1_000;
+  this.observer?.answered(this.headersSent ? this.statusCode : undefined, seconds);
+}

@@ -1,0 +1,126 @@
+/** Readiness, metrics and their endpoints, on both request paths. */
+import 'reflect-metadata';
+
+import type { Server } from 'node:http';
+
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Controller, Get } from '@nestjs/common';
+import request from 'supertest';
+
+import { startProbe } from '../test/probe-app.js';
+import type { ProbeApp } from '../test/probe-app.js';
+import { RawConnection } from '../test/raw-connection.js';
+import { OperationsModule } from './operations.module.js';
+import { Readiness } from './readiness.js';
+import { RequestTally } from './request-tally.js';
+
+@Controller()
+class Probe {
+  @Get('get/:key')
+  get(): string {
+    return 'x';
+  }
+
+  @Get('never')
+  never(): Promise<never> {
+    return new Promise(() => undefined);
+  }
+}
+
+describe.each([
+  ['direct', true],
+  ['express', false],
+])('operations on the %s path', (_path, direct) => {
+  let probe: ProbeApp;
+  let server: Server;
+  let readiness: Readiness;
+
+  beforeAll(async () => {
+    const imports = [OperationsModule.forRoot({ name: 'diststore-probe', version: '1.2.3' })];
+    probe = await startProbe({ imports, controllers: [Probe] }, direct);
+    server = probe.server;
+    readiness = probe.app.get(Readiness);
+  });
+  afterAll(() => probe.app.close());
+
+  it('/livez and /version answer whatever happens', async () => {
+    await request(server).get('/livez/').expect(200, 'ok');
+    const expected = { name: 'diststore-probe', version: '1.2.3', node: process.version };
+    await request(server).get('/version').expect(200, expected);
+  });
+
+  it('/metrics counts requests by pattern, method and code, never by key', async () => {
+    await request(server).get('/get/secret-key').expect(200);
+    await request(server).get('/get/other').expect(200);
+    await request(server).head('/get/other').expect(200);
+    await request(server).get('/nowhere/secret').expect(404);
+    await request(server).put('/get/a').expect(405);
+    const leaver = await RawConnection.open(server);
+    leaver.send('GET /never HTTP/1.1\r\nHost: x\r\n\r\n');
+    await leaver.until(() => leaver.socket.bytesWritten > 0, 'the request');
+    leaver.socket.resetAndDestroy();
+    let text = '';
+    const scrape = async (): Promise<void> => {
+      text = (
+        await request(server)
+          .get('/metrics')
+          .expect('content-type', /^text\/plain; version=0\.0\.4/)
+      ).text;
+    };
+    for (let i = 0; i < 100 && !text.includes('aborted"}'); i++) await scrape();
+
+    expect(text).not.toContain('secret');
+    for (const line of [
+      'diststore_http_requests_total{route="/get/:key",method="GET",code="200"} 2',
+      'diststore_http_requests_total{route="/get/:key",method="HEAD",code="200"} 1',
+      'diststore_http_requests_total{route="(unmatched)",method="GET",code="404"} 1',
+      'diststore_http_requests_total{route="(unmatched)",method="PUT",code="405"} 1',
+      'diststore_http_requests_total{route="/never",method="GET",code="aborted"} 1',
+      'diststore_http_request_duration_seconds_bucket{le="+Inf",route="/get/:key",method="GET"} 2',
+      'diststore_http_request_duration_seconds_count{route="/get/:key",method="GET"} 2',
+      `diststore_build_info{name="diststore-probe",version="1.2.3",node="${process.version}"} 1`,
+      'diststore_http_connections_dropped_total 0',
+    ]) {
+      expect(text.split('\n')).toContain(line);
+    }
+    expect(text).toMatch(/^process_resident_memory_bytes \d+/m);
+    expect(text).toMatch(/^nodejs_eventloop_lag_seconds /m);
+    expect(text).toMatch(/^diststore_http_connections [1-9]/m);
+  });
+
+  it('/readyz follows the checks, lists them, and is 503 while draining', async () => {
+    await request(server).get('/readyz').expect(200, 'ok');
+    let reason: string | undefined = 'no master yet';
+    readiness.add('store', () => undefined);
+    readiness.add('cluster', () => reason);
+    await request(server)
+      .get('/readyz')
+      .expect(503, '[+]store ok\n[-]cluster failed: no master yet\nreadyz check failed\n');
+    reason = undefined;
+    await request(server).get('/readyz').expect(200, 'ok');
+    await request(server)
+      .get('/readyz?verbose')
+      .expect(200, '[+]store ok\n[+]cluster ok\nreadyz check passed\n');
+    await request(server).head('/readyz').expect(200);
+    readiness.add('broken', () => {
+      throw new Error('secret');
+    });
+    await request(server)
+      .get('/readyz')
+      .expect(503, /\[-]broken failed: the check itself failed\n/);
+    readiness.drain();
+    await request(server)
+      .get('/readyz')
+      .expect(503, /\[-]shutdown failed: draining\n/);
+  });
+});
+
+describe('RequestTally', () => {
+  it('puts each duration under its least bound', () => {
+    const tally = new RequestTally('/a', 'GET');
+    for (const seconds of [0, 0.0005, 0.0006, 9, 11]) tally.answered(200, seconds);
+    expect(tally.cumulative()).toEqual([2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 4, 5]);
+    expect(tally.answers.get(200)).toBe(5);
+    expect(tally.sumS).toBeCloseTo(20.0011);
+  });
+});

@@ -1,0 +1,29 @@
+/** An application as a process makes it, with the controllers of one test, listening on any port. */
+import type { Server } from 'node:http';
+
+import type { INestApplication, ModuleMetadata } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+
+import { DirectAdapter } from '../src/direct-adapter.js';
+import { ProblemFilter } from '../src/problem.filter.js';
+
+export interface ProbeApp {
+  readonly app: INestApplication;
+  readonly server: Server;
+  /** What reached the fatal handler. */
+  readonly fatal: readonly Error[];
+}
+
+export async function startProbe(module: ModuleMetadata, direct = true): Promise<ProbeApp> {
+  const moduleRef = await Test.createTestingModule(module).compile();
+  // Nest declares its options as classes, but takes plain objects everywhere.
+  // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment
+  const app = moduleRef.createNestApplication(new DirectAdapter({ direct }), {
+    bodyParser: false,
+    logger: false,
+  });
+  const fatal: Error[] = [];
+  app.useGlobalFilters(new ProblemFilter({ onFatal: (error) => fatal.push(error) }));
+  await app.listen(0, '127.0.0.1');
+  return { app, server: app.getHttpServer() as Server, fatal };
+}
