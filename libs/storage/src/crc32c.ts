@@ -45,6 +45,12 @@ export function crc32c(bytes: Uint8Array, previous = 0): number {
   return ~crc >>> 0;
 }
 
+/** The checksum of one byte more than `previous` is of. */
+export function crc32cOfNext(byte: number, previous: number): number {
+  const crc = ~previous;
+  return ~((TABLES[(crc ^ byte) & 0xff] ?? 0) ^ (crc >>> 8)) >>> 0;
+}
+
 /** LevelDB stores checksums masked, since a checksum over bytes that hold checksums is weak (util/crc32c.h). */
 export function unmask(masked: number): number {
   const rotated = (masked - MASK_DELTA) >>> 0;

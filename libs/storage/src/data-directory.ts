@@ -8,6 +8,7 @@ import path from 'node:path';
 
 import { isStoreError, StoreError } from '@diststore/base';
 
+import { messageOf } from './caught.js';
 import { readManifest } from './manifest.js';
 import { checkTables } from './table-check.js';
 import { checkLogs } from './wal-check.js';
@@ -42,11 +43,8 @@ export async function prepareDirectory(directory: string, tableCheckBytes: numbe
     await checkFiles(database, tableCheckBytes);
   } catch (cause) {
     if (isStoreError(cause)) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new StoreError('store-unusable', `The data directory ${directory} cannot be used: ${reason}.`, {
-      cause,
-      facts: { directory },
-    });
+    const detail = `The data directory ${directory} cannot be used: ${messageOf(cause)}.`;
+    throw new StoreError('store-unusable', detail, { cause, facts: { directory } });
   }
 }
 

@@ -12,9 +12,16 @@ export interface FreeSpaceOptions {
   readonly reserveBytes: number;
   /** How often to look. */
   readonly intervalMs?: number;
+  /** What is free on the file system of a directory, in bytes. */
+  readonly measure?: (directory: string) => Promise<number>;
 }
 
 const INTERVAL_MS_DEFAULT = 1000;
+
+async function freeBytesOf(directory: string): Promise<number> {
+  const { bavail, bsize } = await statfs(directory);
+  return bavail * bsize;
+}
 
 /** Log, table and compaction: what one byte of a value may take before it settles. */
 const AMPLIFICATION = 3;
@@ -64,10 +71,10 @@ export class FreeSpace {
 
   /** Never rejects: a file system that cannot be asked counts as it did before. */
   private async look(): Promise<void> {
+    const { directory, measure = freeBytesOf } = this.options;
+    const takenBefore = this.takenBytes;
     try {
-      const takenBefore = this.takenBytes;
-      const { bavail, bsize } = await statfs(this.options.directory);
-      this.freeBytes = bavail * bsize;
+      this.freeBytes = await measure(directory);
       // What was taken while looking is perhaps not in the figure.
       this.takenBytes -= takenBefore;
     } catch {

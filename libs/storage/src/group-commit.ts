@@ -15,6 +15,7 @@
  */
 import { invariant, StoreError } from '@diststore/base';
 
+import { messageOf } from './caught.js';
 import { QUEUE_BYTES_MAX, QUEUE_WRITES_MAX, ROUND_BYTES_MAX, ROUND_WRITES_MAX } from './limits.js';
 import type { StorageObserver, Trailer, WriteOp } from './storage.js';
 
@@ -120,8 +121,7 @@ export class GroupCommit {
 
   private fail(inFlight: readonly QueuedWrite[], cause: unknown): void {
     this.state = 'failed';
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    const error = new StoreError('store-failed', `Writing to disk failed: ${reason}`, { cause });
+    const error = new StoreError('store-failed', `Writing to disk failed: ${messageOf(cause)}`, { cause });
     for (const write of inFlight) write.reject(error);
     const refused = new StoreError('store-closed', 'An earlier write failed; this one was not attempted.', {
       cause,

@@ -6,11 +6,15 @@ export {
   dataRange,
   expiredRange,
   expiryKey,
+  INSTALLED_RANGE,
+  installedKey,
   keyOfData,
+  MAP_KEY,
   metadataKey,
   metadataName,
   metadataRange,
   parseExpiryKey,
+  partitionOfRow,
   stateKey,
 } from './key-layout.js';
 export { LevelStorage } from './level-storage.js';
@@ -30,6 +34,7 @@ export { decodeState, EMPTY_STATE, encodeState } from './partition-state.js';
 export type { PartitionState } from './partition-state.js';
 export { decodeRecord, encodeRecord } from './record.js';
 export type { StoredRecord } from './record.js';
+export { openJson, sealJson } from './sealed-json.js';
 export { openStorage, StorageModule } from './storage.module.js';
 export type { StorageModuleOptions } from './storage.module.js';
 export { STORAGE } from './storage.tokens.js';

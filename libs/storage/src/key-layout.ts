@@ -4,13 +4,14 @@
  *
  *     key                            value
  *     00                             store header (store-header.ts)
- *     01 partition:u16               reserved: configuration in which the replica is installed
+ *     01 partition:u16               configuration in which the replica is installed (sealed JSON)
  *     02 partition:u16               state of the partition (partition-state.ts)
  *     03 partition:u16 seq:u64       reserved: log entry
  *     04 partition:u16 key           data: record (record.ts)
  *     05 partition:u16 request id    reserved: result of a finished request
  *     06 partition:u16 seq request   reserved: age of the rows of kind 05
  *     07 partition:u16 ms:u64 key    expiry index: look at `key` at this time; no value
+ *     08                             the cluster map as last heard (sealed JSON)
  *     10 name                        master: metadata
  *
  * The kinds are in hexadecimal, all numbers big endian. Persisted, never renumber.
@@ -22,9 +23,11 @@ import { KEY_BYTES_MAX } from './limits.js';
 import type { KeyRange } from './storage.js';
 
 const KIND_HEADER = 0x00;
+const KIND_INSTALLED = 0x01;
 const KIND_STATE = 0x02;
 const KIND_DATA = 0x04;
 const KIND_EXPIRY = 0x07;
+const KIND_MAP = 0x08;
 const KIND_METADATA = 0x10;
 
 const PREFIX_BYTES = 3;
@@ -32,6 +35,14 @@ const EXPIRY_PREFIX_BYTES = PREFIX_BYTES + 8;
 const PARTITION_MAX = 0xffff;
 
 export const HEADER_KEY: Buffer = Buffer.from([KIND_HEADER]);
+
+export const MAP_KEY: Buffer = Buffer.from([KIND_MAP]);
+
+/** The installed configurations of all partitions. */
+export const INSTALLED_RANGE: KeyRange = {
+  gte: Buffer.from([KIND_INSTALLED]),
+  lt: Buffer.from([KIND_INSTALLED + 1]),
+};
 
 function allocate(kind: number, partition: number, bytes: number): Buffer {
   invariant(
@@ -45,6 +56,15 @@ function allocate(kind: number, partition: number, bytes: number): Buffer {
   row[0] = kind;
   row.writeUInt16BE(partition, 1);
   return row;
+}
+
+export function installedKey(partition: number): Buffer {
+  return allocate(KIND_INSTALLED, partition, PREFIX_BYTES);
+}
+
+/** The partition of a row of INSTALLED_RANGE. */
+export function partitionOfRow(row: Buffer): number {
+  return row.readUInt16BE(1);
 }
 
 export function stateKey(partition: number): Buffer {

@@ -8,6 +8,7 @@
 import { invariant, StoreError } from '@diststore/base';
 import { Level } from 'level';
 
+import { codeOf, messageOf, reasonOf } from './caught.js';
 import { databasePath, describeOwner, prepareDirectory, removeOwner, writeOwner } from './data-directory.js';
 import { GroupCommit } from './group-commit.js';
 import { PAGE_BYTES_MAX, PAGE_ENTRIES_MAX } from './limits.js';
@@ -221,21 +222,20 @@ async function commitSynced(db: Database, ops: readonly WriteOp[]): Promise<void
   await batch.write({ sync: true });
 }
 
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-}
-
-/** LevelDB reports both its own checksum failures and missing tables as `Corruption:`. */
-function isCorruption(error: unknown): boolean {
+/**
+ * LevelDB reports its own checks as `Corruption:`; a file that is missing, shorter than it was written or unreadable
+ * comes as an `IO error:`.
+ */
+function isDamage(error: unknown): boolean {
   return (
-    codeOf(error) === 'LEVEL_CORRUPTION' || (error instanceof Error && /corruption/i.test(error.message))
+    codeOf(error) === 'LEVEL_CORRUPTION' ||
+    /Corruption:|IO error: .*: (No such file|Invalid argument|Input\/output error)/.test(messageOf(error))
   );
 }
 
 async function openError(error: unknown, directory: string): Promise<StoreError> {
   // abstract-level wraps the reason.
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const cause = reasonOf(error);
   const facts = { directory };
   if (codeOf(cause) === 'LEVEL_LOCKED') {
     const holder = await describeOwner(directory);
@@ -244,17 +244,8 @@ async function openError(error: unknown, directory: string): Promise<StoreError>
       facts,
     });
   }
-  // A file that CURRENT or the MANIFEST names is missing.
-  if (isCorruption(cause) || reason.includes('No such file')) {
-    return new StoreError('store-corrupt', `LevelDB cannot open ${databasePath(directory)}: ${reason}.`, {
-      cause,
-      facts,
-    });
-  }
-  return new StoreError('store-unusable', `LevelDB cannot open ${databasePath(directory)}: ${reason}.`, {
-    cause,
-    facts,
-  });
+  const detail = `LevelDB cannot open ${databasePath(directory)}: ${messageOf(cause)}.`;
+  return new StoreError(isDamage(cause) ? 'store-corrupt' : 'store-unusable', detail, { cause, facts });
 }
 
 function readError(error: unknown): unknown {
@@ -266,10 +257,8 @@ function readError(error: unknown): unknown {
   ) {
     return new StoreError('store-closed', 'The store or snapshot is closed.', { cause: error });
   }
-  if (isCorruption(error)) {
-    return new StoreError('store-corrupt', `LevelDB found damage: ${(error as Error).message}.`, {
-      cause: error,
-    });
+  if (isDamage(error)) {
+    return new StoreError('store-corrupt', `LevelDB found damage: ${messageOf(error)}.`, { cause: error });
   }
   return error;
 }

@@ -16,12 +16,12 @@
  * unsound *followed by the start of a sound record* was complete once: it is damage.
  *
  * The end of a damaged record is where the next one is looked for. If its length is the damaged part, its own checksum
- * tells the true length. If its whole header is gone, a later record is recognised by its sequence number, as a
- * payload may hold bytes that look like a record: LevelDB numbers operations without gaps.
+ * tells the true length. If its whole header is gone, the records behind it are looked for. A payload may hold bytes
+ * that look like records, so those must fit: LevelDB numbers operations without gaps, and leaves none between records.
  *
  * Not detectable: damage inside the last record (but in its length), which looks just like an incomplete one.
  */
-import { crc32c, unmask } from './crc32c.js';
+import { crc32c, crc32cOfNext, unmask } from './crc32c.js';
 
 const BLOCK_BYTES = 32 * 1024;
 const HEADER_BYTES = 7;
@@ -130,23 +130,42 @@ function findNext(log: Buffer, offset: number, nextSequence: number | undefined)
       if (physicalAt(log, skipPadding(end)) !== undefined) return skipPadding(end);
     }
     if (end === blockEnd) break;
-    checksum = crc32c(log.subarray(end, end + 1), checksum);
+    checksum = crc32cOfNext(log.readUInt8(end), checksum);
   }
 
   // An incomplete record owns everything up to the end of its block, whatever the bytes in it look like.
-  const type = log.readUInt8(offset + 6);
-  const incomplete =
-    type >= FULL && type <= LAST && claimedEnd >= blockEnd && claimedEnd <= blockEndOf(offset);
-  for (let at = offset + 1; !incomplete && at + HEADER_BYTES <= blockEnd; at += 1) {
+  if (isIncomplete(log, offset)) return blockEnd;
+  for (let at = offset + 1; at + HEADER_BYTES <= blockEnd; at += 1) {
     const found = physicalAt(log, at);
     if (found === undefined || found.type === MIDDLE || found.type === LAST) continue;
     const sequence = batchOf(found.payload)?.sequence;
     if (sequence === undefined) continue;
     // What is lost in between has at least one operation, and no operation is shorter than a byte.
-    if (nextSequence === undefined || (sequence > nextSequence && sequence < nextSequence + (at - offset)))
-      return at;
+    const follows =
+      nextSequence === undefined || (sequence > nextSequence && sequence < nextSequence + (at - offset));
+    if (follows && leadsToEnd(log, at)) return at;
   }
   return blockEnd;
+}
+
+/** Whether a header at `offset` claims what its block has left, of which the log may have only a part. */
+function isIncomplete(log: Buffer, offset: number): boolean {
+  if (offset + HEADER_BYTES > log.length) return false;
+  const type = log.readUInt8(offset + 6);
+  const end = offset + HEADER_BYTES + log.readUInt16LE(offset + 4);
+  const blockEnd = blockEndOf(offset);
+  return type >= FULL && type <= LAST && end >= Math.min(log.length, blockEnd) && end <= blockEnd;
+}
+
+/** Whether sound records stand one after the other from `offset` to the end of its block or of the log. */
+function leadsToEnd(log: Buffer, offset: number): boolean {
+  const blockEnd = blockEndOf(offset);
+  for (let at = offset; at < blockEnd && at !== log.length;) {
+    const found = physicalAt(log, at);
+    if (found === undefined) return isIncomplete(log, at);
+    at = skipPadding(found.end);
+  }
+  return true;
 }
 
 function batchOf(payload: Buffer): { sequence: number; count: number } | undefined {

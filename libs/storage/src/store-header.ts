@@ -12,11 +12,14 @@ import { crc32 } from 'node:zlib';
 
 import { StoreError } from '@diststore/base';
 
-import { after, HEADER_KEY } from './key-layout.js';
-import type { Storage } from './storage.js';
+import { HEADER_KEY } from './key-layout.js';
+import { KEY_BYTES_MAX } from './limits.js';
+import type { KeyRange, Storage } from './storage.js';
 
 const FORMAT = 1;
 const BODY_OFFSET = 5;
+/** Foreign rows may have any key. */
+const EVERYTHING: KeyRange = { gte: Buffer.alloc(0), lt: Buffer.alloc(KEY_BYTES_MAX, 0xff) };
 
 export interface StoreHeader {
   readonly kind: 'master' | 'worker';
@@ -68,7 +71,7 @@ export async function openStore(
   const bytes = await storage.get(HEADER_KEY);
   let header: StoreHeader;
   if (bytes === undefined) {
-    const any = await storage.page({ gte: Buffer.alloc(0), lt: after(Buffer.from([0xfe])) }, { limit: 1 });
+    const any = await storage.page(EVERYTHING, { limit: 1 });
     if (any.entries.length > 0) {
       throw new StoreError(
         'store-format',

@@ -22,17 +22,21 @@ import { readIfPresent } from './read-if-present.js';
  * @throws StoreError store-corrupt naming file and offset.
  */
 export async function checkLogs(database: string, manifest: Manifest): Promise<void> {
-  let torn: { readonly file: string; readonly offset: number; readonly nextSequence: number } | undefined;
+  let torn: { readonly file: string; readonly offset: number } | undefined;
+  let nextSequence: number | undefined;
   for (const name of await liveLogs(database, manifest)) {
     const file = path.join(database, name);
     const log = await readIfPresent(file);
     if (log === undefined) continue;
-    const { damagedAt, tornAt, firstSequence, nextSequence } = readLog(log);
-    if (damagedAt !== undefined) throw corrupt(file, damagedAt);
-    if (firstSequence === undefined) continue;
-    if (torn !== undefined && firstSequence > torn.nextSequence) throw corrupt(torn.file, torn.offset);
-    torn =
-      tornAt === undefined || nextSequence === undefined ? undefined : { file, offset: tornAt, nextSequence };
+    const report = readLog(log);
+    if (report.damagedAt !== undefined) throw corrupt(file, report.damagedAt);
+    if (report.firstSequence !== undefined) {
+      const goesOn = nextSequence === undefined || report.firstSequence <= nextSequence;
+      if (torn !== undefined && !goesOn) throw corrupt(torn.file, torn.offset);
+      torn = undefined;
+      ({ nextSequence } = report);
+    }
+    if (report.tornAt !== undefined) torn ??= { file, offset: report.tornAt };
   }
 }
 

@@ -1,0 +1,260 @@
+/**
+ * Random operations on a partition against a plain map. Operations are not awaited, so that they overlap with each
+ * other and with the sweeps, until a step settles them; their results must be those of the order of the calls.
+ * A failure prints seed and path; give them to `fc.assert`.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Storage } from '@diststore/storage';
+import {
+  dataRange,
+  decodeRecord,
+  decodeState,
+  EMPTY_STATE,
+  expiredRange,
+  keyOfData,
+  LevelStorage,
+  MemoryStorage,
+  parseExpiryKey,
+  stateKey,
+} from '@diststore/storage';
+import { ManualClock, TemporaryDirectory } from '@diststore/testing';
+import fc from 'fast-check';
+
+import { Partition, type PutResult } from './partition.js';
+
+const ID = 7;
+const FAR_MS = Number.MAX_SAFE_INTEGER - 1;
+
+const keyArbitrary = fc.constantFrom('a', 'ab', '\x00', '\xff', '\xff\xff').map((key) => Buffer.from(key, 'latin1'));
+/** When a value expires, from the time of its put; 0 = never. */
+const expiresInArbitrary = fc.oneof(fc.constant(0), fc.constant(0), fc.integer({ min: -5, max: 40 }));
+const stepArbitrary = fc.oneof(
+  {
+    weight: 10,
+    arbitrary: fc.record({
+      do: fc.constant('put' as const),
+      key: keyArbitrary,
+      bytes: fc.nat(20),
+      expiresInMs: expiresInArbitrary,
+    }),
+  },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('delete' as const), key: keyArbitrary }) },
+  ...(['clear', 'sweep expired', 'sweep cleared', 'settle', 'reopen'] as const).map((name) => ({
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant(name) }),
+  })),
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('turn' as const) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('tick' as const), ms: fc.integer({ min: 1, max: 30 }) }) },
+);
+type Step = typeof stepArbitrary extends fc.Arbitrary<infer T> ? T : never;
+
+interface Value {
+  readonly payload: Buffer;
+  readonly expireAtMs: number;
+  /** Known when the put has resolved. */
+  version: number | undefined;
+}
+
+/** Runs `steps` on `storage`, and checks on the way what the partition and the storage hold. */
+class Run {
+  /** What was put and not deleted or cleared, by the order of the calls. Expired values included. */
+  private readonly model = new Map<string, Value>();
+  private underWay: Promise<unknown>[] = [];
+  /** Versions by the order of the calls. */
+  private readonly versions: { version: number | undefined }[] = [];
+
+  private constructor(
+    private readonly storage: Storage,
+    private readonly clock: ManualClock,
+    private partition: Partition,
+  ) {}
+
+  static async of(storage: Storage, steps: readonly Step[]): Promise<void> {
+    const clock = new ManualClock();
+    const run = new Run(storage, clock, await Partition.open(storage, ID, clock));
+    for (const step of steps) await run.perform(step);
+    await run.settle();
+    await run.sweepEverything();
+  }
+
+  private async perform(step: Step): Promise<void> {
+    switch (step.do) {
+      case 'put':
+        this.put(step.key, Buffer.alloc(step.bytes, step.key), step.expiresInMs);
+        break;
+      case 'delete':
+        this.delete(step.key);
+        break;
+      case 'clear':
+        this.clear();
+        break;
+      case 'sweep expired':
+        this.underWay.push(this.partition.sweepExpired());
+        break;
+      case 'sweep cleared':
+        this.underWay.push(this.sweepCleared());
+        break;
+      case 'turn':
+        await nextTurn();
+        break;
+      case 'tick':
+        this.clock.nowMs += step.ms;
+        break;
+      case 'settle':
+        await this.settle();
+        break;
+      case 'reopen':
+        await this.settle();
+        this.partition = await Partition.open(this.storage, ID, this.clock);
+        await this.check();
+        break;
+    }
+  }
+
+  private isVisible(value: Value | undefined): value is Value {
+    return value !== undefined && (value.expireAtMs === 0 || value.expireAtMs > this.clock.nowMs);
+  }
+
+  private put(key: Buffer, payload: Buffer, expiresInMs: number): void {
+    const name = key.toString('latin1');
+    const created = !this.isVisible(this.model.get(name));
+    const expireAtMs = expiresInMs === 0 ? 0 : this.clock.nowMs + expiresInMs;
+    const value: Value = { payload, expireAtMs, version: undefined };
+    this.model.set(name, value);
+    this.versions.push(value);
+    const check = async (result: Promise<PutResult>): Promise<void> => {
+      const { version, created: wasCreated } = await result;
+      value.version = version;
+      expect(wasCreated).toBe(created);
+    };
+    this.underWay.push(check(this.partition.put(key, payload, { expireAtMs })));
+  }
+
+  private delete(key: Buffer): void {
+    const name = key.toString('latin1');
+    const existed = this.isVisible(this.model.get(name));
+    const deletion: { version: number | undefined } = { version: undefined };
+    if (existed) {
+      this.model.delete(name);
+      this.versions.push(deletion);
+    }
+    const check = async (result: Promise<number | undefined>): Promise<void> => {
+      deletion.version = await result;
+      expect(deletion.version !== undefined).toBe(existed);
+    };
+    this.underWay.push(check(this.partition.delete(key)));
+  }
+
+  private clear(): void {
+    const { keys } = this.partition;
+    this.model.clear();
+    const check = async (result: Promise<number>): Promise<void> => expect(await result).toBe(keys);
+    this.underWay.push(check(this.partition.clear()));
+    expect([this.partition.keys, this.partition.bytes]).toEqual([0, 0]);
+  }
+
+  /** As the sweeper does. */
+  private async sweepCleared(): Promise<void> {
+    const { clearedThrough } = this.partition;
+    let from: Buffer | undefined;
+    do from = await this.partition.sweepCleared(from);
+    while (from !== undefined);
+    await this.partition.finishClear(clearedThrough);
+  }
+
+  private async settle(): Promise<void> {
+    await Promise.all(this.underWay);
+    this.underWay = [];
+    await this.check();
+  }
+
+  private async check(): Promise<void> {
+    const versions = this.versions.map(({ version }) => version ?? -1);
+    expect(versions).toEqual([...new Set(versions)].sort((a, b) => a - b));
+
+    for (const name of ['a', 'ab', '\x00', '\xff', '\xff\xff', 'never put']) {
+      const found = await this.partition.get(Buffer.from(name, 'latin1'));
+      const value = this.model.get(name);
+      const expected = this.isVisible(value)
+        ? { version: value.version, expireAtMs: value.expireAtMs, contentType: undefined, payload: value.payload }
+        : undefined;
+      expect([name, found]).toEqual([name, expected]);
+    }
+
+    const row = this.storage.getSync(stateKey(ID));
+    const state = row === undefined ? EMPTY_STATE : decodeState(row);
+    const counted = (await this.storedRows()).filter(({ version }) => version > state.clearedThrough);
+    const keys = counted.length;
+    const bytes = counted.reduce((sum, { key, payload }) => sum + key.length + payload.length, 0);
+    expect([this.partition.keys, this.partition.bytes]).toEqual([keys, bytes]);
+    expect([state.keys, state.bytes]).toEqual([keys, bytes]);
+
+    const indexed = new Set((await this.storedIndex()).map(({ key, expireAtMs }) => `${expireAtMs} ${key}`));
+    for (const { key, expireAtMs } of counted) if (expireAtMs !== 0) expect(indexed).toContain(`${expireAtMs} ${key}`);
+  }
+
+  /** When all is swept, exactly what is visible is stored. */
+  private async sweepEverything(): Promise<void> {
+    if (this.partition.clearPending) await this.sweepCleared();
+    expect(this.partition.clearPending).toBe(false);
+    while (await this.partition.sweepExpired());
+    await this.check();
+    const visible = [...this.model].filter(([, value]) => this.isVisible(value)).map(([name]) => name);
+    const rows = await this.storedRows();
+    expect(rows.map(({ key }) => key).sort()).toEqual(visible.sort());
+    const expiring = rows.filter(({ expireAtMs }) => expireAtMs !== 0).map(({ key, expireAtMs }) => `${expireAtMs} ${key}`);
+    // An index row may outlive its value until its time comes: it then finds nothing to remove.
+    const indexed = (await this.storedIndex()).map(({ key, expireAtMs }) => `${expireAtMs} ${key}`);
+    expect(indexed).toEqual(expect.arrayContaining(expiring));
+    this.clock.nowMs += 1000;
+    while (await this.partition.sweepExpired());
+    expect(await this.storedIndex()).toEqual([]);
+  }
+
+  private async storedRows(): Promise<{ key: string; version: number; expireAtMs: number; payload: Buffer }[]> {
+    const { entries } = await this.storage.page(dataRange(ID));
+    return entries.map(({ key: row, value }) => {
+      const key = keyOfData(row);
+      return { ...decodeRecord(key, value), key: key.toString('latin1') };
+    });
+  }
+
+  private async storedIndex(): Promise<{ key: string; expireAtMs: number }[]> {
+    const { entries } = await this.storage.page(expiredRange(ID, FAR_MS));
+    return entries.map(({ key: row }) => {
+      const { key, expireAtMs } = parseExpiryKey(row);
+      return { key: key.toString('latin1'), expireAtMs };
+    });
+  }
+}
+
+describe('Partition under random operations', () => {
+  let directory: TemporaryDirectory;
+  const steps = fc.array(stepArbitrary, { minLength: 10, maxLength: 80, size: 'max' });
+
+  beforeAll(async () => {
+    directory = await TemporaryDirectory.create();
+  });
+  afterAll(() => directory.remove());
+
+  it('does in memory what a map would do', async () => {
+    const run = (chosen: readonly Step[]): Promise<void> => Run.of(new MemoryStorage(), chosen);
+    await fc.assert(fc.asyncProperty(steps, run), { numRuns: 60 });
+  }, 30_000);
+
+  it('does on LevelDB what a map would do', async () => {
+    let runs = 0;
+    const run = async (chosen: readonly Step[]): Promise<void> => {
+      runs += 1;
+      const storage = await LevelStorage.open({ directory: directory.join(String(runs)), owner: 'the model' });
+      try {
+        await Run.of(storage, chosen);
+      } finally {
+        await storage.close();
+      }
+    };
+    await fc.assert(fc.asyncProperty(steps, run), { numRuns: 8 });
+  }, 30_000);
+});

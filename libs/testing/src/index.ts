@@ -1,0 +1,16 @@
+export { flipByte } from './damage.js';
+export { eventually, within } from './eventually.js';
+export { FaultyStorage } from './faulty-storage.js';
+export { freePorts, isFree } from './free-ports.js';
+export { Answer, HttpClient } from './http-client.js';
+export { ManualClock } from './manual-clock.js';
+export { describeMetadataStore } from './metadata-contract.js';
+export type { MetadataAdapter, MetadataFixture } from './metadata-contract.js';
+export { ROOT, Sandbox, useSandbox } from './process-harness.js';
+export type { App, AppOptions, WorkerOptions } from './process-harness.js';
+export { RawConnection } from './raw-connection.js';
+export { RunningProcess } from './running-process.js';
+export type { Command, Exit } from './running-process.js';
+export { describeStorage } from './storage-contract.js';
+export type { StorageAdapter } from './storage-contract.js';
+export { TemporaryDirectory } from './temporary-directory.js';

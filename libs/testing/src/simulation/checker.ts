@@ -1,0 +1,174 @@
+/**
+ * The observer that sees everything: every disk, every replica, true time. It holds what the cluster must not violate.
+ *
+ * - No acknowledged write is lost: every committed entry is on the intact disk of each in-sync member.
+ * - Equal replicas: one entry per sequence number, wherever it is applied; nothing is applied before it is committed.
+ * - At most one worker may serve a partition at any instant, and serving rights only move to newer versions.
+ * - Whoever may answer reads has every committed entry.
+ * - Each key's history is linearizable.
+ */
+import { compareVer, sameMember } from '@diststore/cluster';
+import type { Configuration, Ver } from '@diststore/cluster';
+import { chainText, sameChain } from '@diststore/replication';
+import type { Chain, Entry, Seq } from '@diststore/replication';
+
+import type { Operation } from './linearizability.js';
+import { problemOfHistory } from './linearizability.js';
+import type { SimulatedWorker } from './simulated-worker.js';
+
+/** What a simulation found; `what` begins with the rule that was broken. */
+export class Violation extends Error {
+  override readonly name = 'Violation';
+}
+
+interface PartitionGhost {
+  /** Chains of the committed entries, from seq 1. */
+  readonly committed: Chain[];
+  configuration: Configuration | undefined;
+  newestServer: Ver | undefined;
+}
+
+export class Checker {
+  readonly histories = new Map<string, Operation[]>();
+  private readonly partitions = new Map<number, PartitionGhost>();
+  /** Checks that the checks are about something. */
+  readonly seen = { commits: 0, serves: 0, applied: 0 };
+
+  constructor(
+    private readonly workers: readonly SimulatedWorker[],
+    private readonly clocksHold: boolean,
+  ) {}
+
+  ghost(partition: number): PartitionGhost {
+    let ghost = this.partitions.get(partition);
+    if (ghost === undefined) {
+      ghost = { committed: [], configuration: undefined, newestServer: undefined };
+      this.partitions.set(partition, ghost);
+    }
+    return ghost;
+  }
+
+  committedSeq(partition: number): Seq {
+    return this.ghost(partition).committed.length;
+  }
+
+  configured(partition: number, configuration: Configuration): void {
+    const ghost = this.ghost(partition);
+    if (ghost.configuration !== undefined && compareVer(configuration, ghost.configuration) <= 0) return;
+    ghost.configuration = configuration;
+    this.checkMembers(partition);
+  }
+
+  stepped(worker: SimulatedWorker, partition: number): void {
+    const replica = worker.replicas.get(partition);
+    if (replica === undefined) return;
+    const ghost = this.ghost(partition);
+    const { committed } = replica.probe;
+    if (replica.probe.role === 'primary' && committed > ghost.committed.length) {
+      for (let seq = ghost.committed.length + 1; seq <= committed; seq += 1) {
+        const chain = replica.probe.chainAt(seq);
+        if (chain === undefined) throw new Violation(`LOST_WRITE: entry ${seq} of ${partition} was committed unseen`);
+        ghost.committed.push(chain);
+      }
+      this.seen.commits += 1;
+      this.checkMembers(partition);
+    }
+    if (committed > ghost.committed.length)
+      throw new Violation(
+        `UNCOMMITTED: ${worker.name} takes ${committed} of partition ${partition} for committed, it is ${ghost.committed.length}`,
+      );
+    const theirs = replica.probe.chainAt(committed);
+    const ours = ghost.committed[committed - 1];
+    if (theirs !== undefined && ours !== undefined && !sameChain(theirs, ours))
+      throw new Violation(`DIVERGED: ${worker.name} has another entry ${committed} of partition ${partition} than was committed`);
+    if (replica.probe.role === 'primary' && this.clocksHold) this.checkServer(worker, partition, ghost);
+  }
+
+  private checkServer(worker: SimulatedWorker, partition: number, ghost: PartitionGhost): void {
+    const replica = worker.replicas.get(partition);
+    if (replica === undefined || !replica.mayServe(worker.localMs())) return;
+    const { ver } = replica.status;
+    if (ver === null) return;
+    this.seen.serves += 1;
+    if (ghost.newestServer !== undefined && compareVer(ver, ghost.newestServer) < 0)
+      throw new Violation(
+        `SERVE_ORDER: ${worker.name} may serve partition ${partition} in ${ver.gen}.${ver.epoch} after ${ghost.newestServer.gen}.${ghost.newestServer.epoch}`,
+      );
+    ghost.newestServer = { gen: ver.gen, epoch: ver.epoch };
+    for (const other of this.workers) {
+      if (other === worker || !other.isUp) continue;
+      if (other.replicas.get(partition)?.mayServe(other.localMs()) === true)
+        throw new Violation(`TWO_PRIMARIES: ${worker.name} and ${other.name} may both serve partition ${partition}`);
+    }
+    if (replica.probe.reconciled && replica.probe.committed !== ghost.committed.length)
+      throw new Violation(
+        `STALE_SERVER: ${worker.name} may answer reads of partition ${partition} at ${replica.probe.committed}, committed is ${ghost.committed.length}`,
+      );
+  }
+
+  /** The data of a replica took these entries in. */
+  applied(worker: SimulatedWorker, partition: number, entries: readonly Entry[]): void {
+    const ghost = this.ghost(partition);
+    this.seen.applied += entries.length;
+    for (const { seq, chain } of entries) {
+      const committed = ghost.committed[seq - 1];
+      if (committed === undefined) {
+        // A sole replica applies and commits in one.
+        if (seq === ghost.committed.length + 1 && worker.isSole(partition)) continue;
+        if (worker.isSole(partition)) continue;
+        throw new Violation(`APPLIED_UNCOMMITTED: ${worker.name} applied entry ${seq} of ${partition}`);
+      }
+      if (!sameChain(committed, chain))
+        throw new Violation(
+          `DIVERGED: ${worker.name} applied ${chainText(chain)} at ${seq} of ${partition}, committed was ${chainText(committed)}`,
+        );
+    }
+  }
+
+  /** Every committed entry is on the intact disk of every in-sync member. */
+  checkMembers(partition: number): void {
+    const { committed, configuration } = this.ghost(partition);
+    if (configuration === undefined || committed.length === 0) return;
+    for (const member of configuration.insync) {
+      const worker = this.workers[member.worker - 1];
+      if (worker?.store !== member.store) continue;
+      const rows = worker.disk.rows(partition);
+      if (rows.installed !== undefined && rows.installed.incarnation !== member.incarnation) continue;
+      if (rows.installed?.state === 'loading')
+        throw new Violation(`LOST_WRITE: ${worker.name} is in sync for partition ${partition} and half erased`);
+      const last = worker.disk.lastSeq(partition);
+      const chain = worker.disk.chainAt(partition, committed.length);
+      const expected = committed.at(-1) as Chain;
+      if (last < committed.length || (chain !== undefined && !sameChain(chain, expected)))
+        throw new Violation(
+          `LOST_WRITE: entry ${committed.length} of partition ${partition} is committed and not on ${worker.name} ` +
+            `(it has ${last}), in sync in ${configuration.gen}.${configuration.epoch} [${configuration.insync.map((m) => m.worker).join(',')}]`,
+        );
+    }
+  }
+
+  /** How many in-sync members of a partition still have their disks. */
+  intactMembers(partition: number): SimulatedWorker[] {
+    const { configuration } = this.ghost(partition);
+    return this.workers.filter((worker) =>
+      configuration?.insync.some((member) => {
+        const installed = worker.disk.rows(partition).installed;
+        const self = { worker: worker.index, store: worker.store, incarnation: installed?.incarnation ?? member.incarnation };
+        return sameMember(member, self);
+      }),
+    );
+  }
+
+  record(key: string, operation: Operation): void {
+    const list = this.histories.get(key);
+    if (list === undefined) this.histories.set(key, [operation]);
+    else list.push(operation);
+  }
+
+  checkHistories(): void {
+    for (const [key, history] of this.histories) {
+      const problem = problemOfHistory(history);
+      if (problem !== undefined) throw new Violation(`NOT_LINEARIZABLE: key ${key}: ${problem}`);
+    }
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * The configuration manager of a simulated cluster: `decide` and `admit` of libs/cluster over a record that survives
+ * crashes, and may be restored from an old backup.
+ */
+import { invariant } from '@diststore/base';
+import {
+  admit,
+  compareVer,
+  decide,
+  epoch,
+  generation,
+  incarnation,
+  isNewer,
+  minInSyncGoal,
+  partitionId,
+  proposalId,
+  workerIndex,
+} from '@diststore/cluster';
+import type {
+  Configuration,
+  Decision,
+  Generation,
+  Member,
+  Proposal,
+  ReplicaProposal,
+  StoreId,
+  Target,
+  WorkerIndex,
+  WorkerRegistration,
+} from '@diststore/cluster';
+
+import type { Simulation } from './simulation.js';
+
+interface MasterRecord {
+  gen: Generation;
+  configurations: Map<number, Configuration>;
+  targets: Map<number, Target>;
+  registrations: Map<WorkerIndex, WorkerRegistration>;
+  nextNumber: number;
+}
+
+export interface Hello {
+  readonly worker: WorkerIndex;
+  readonly store: StoreId;
+  readonly boot: number;
+  readonly nonce: string;
+  readonly fence: Generation;
+  readonly known: ReadonlyMap<number, Configuration>;
+}
+
+export interface HelloAnswer {
+  readonly configurations: ReadonlyMap<number, Configuration>;
+  readonly targets: ReadonlyMap<number, Target>;
+  /** Refuse older generations, and say hello again with what you know. */
+  readonly fence: Generation;
+}
+
+const QUIET_MS = 600;
+const LIVE_MS = 500;
+
+export class SimulatedMaster {
+  isUp = true;
+  record: MasterRecord = {
+    gen: generation(1),
+    configurations: new Map(),
+    targets: new Map(),
+    registrations: new Map(),
+    nextNumber: 1,
+  };
+  backup: MasterRecord | undefined;
+  private startedMs = 0;
+  private isRestored = false;
+  private frozen = false;
+  private recovery: Generation | undefined;
+  private heard = new Map<WorkerIndex, { atMs: number; hello: Hello }>();
+  private ids = 0;
+
+  constructor(private readonly sim: Simulation) {}
+
+  crash(): void {
+    this.isUp = false;
+    this.heard = new Map();
+  }
+
+  /** @param restored from the backup, unknown to itself */
+  start(restored: boolean): void {
+    if (restored && this.backup !== undefined) {
+      this.record = copyOf(this.backup);
+      this.isRestored = true;
+    }
+    this.isUp = true;
+    this.frozen = false;
+    this.recovery = undefined;
+    this.startedMs = this.sim.time.nowMs;
+  }
+
+  takeBackup(): void {
+    this.backup = copyOf(this.record);
+  }
+
+  hello(hello: Hello): HelloAnswer | undefined {
+    const nowMs = this.sim.time.nowMs;
+    const known = this.record.registrations.get(hello.worker);
+    const last = this.heard.get(hello.worker);
+    const isCurrentLive = last !== undefined && nowMs - last.atMs < LIVE_MS && last.hello.store === known?.current.store;
+    const admission = admit(known, hello, { isCurrentLive, nextNumber: this.record.nextNumber });
+    if ('refused' in admission) return undefined;
+    this.record.nextNumber += 1;
+    this.record.registrations.set(hello.worker, admission.registration);
+    this.heard.set(hello.worker, { atMs: nowMs, hello });
+    for (const [partition, configuration] of hello.known) {
+      const ours = this.record.configurations.get(partition);
+      if (ours === undefined || isNewer(configuration, ours)) this.frozen = true;
+    }
+    if (hello.fence > this.record.gen) this.frozen = true;
+    if (this.frozen) this.recover();
+    const { configurations, targets } = this.record;
+    return { configurations, targets, fence: this.recovery ?? this.record.gen };
+  }
+
+  /** Undefined: not now. */
+  propose(proposal: ReplicaProposal): Decision | undefined {
+    return this.takesProposals() ? this.decide(proposal) : undefined;
+  }
+
+  setTarget(partition: number, replicas: readonly WorkerIndex[], preferredPrimary: WorkerIndex): void {
+    const rev = (this.record.targets.get(partition)?.rev ?? 0) + 1;
+    this.record.targets.set(partition, { rev, replicas, preferredPrimary });
+  }
+
+  /** Creates what is missing once everybody is registered. */
+  tick(): void {
+    if (!this.isUp || !this.takesProposals()) return;
+    const { registrations, configurations, targets } = this.record;
+    if (registrations.size < this.sim.workers.length) return;
+    for (const [partition, target] of targets) {
+      if (configurations.has(partition)) continue;
+      const insync: Member[] = target.replicas.map((worker) => ({
+        worker,
+        store: (registrations.get(worker) as WorkerRegistration).current.store,
+        incarnation: incarnation(this.sim.random.hex(8)),
+      }));
+      const primary = insync.find(({ worker }) => worker === target.preferredPrimary) as Member;
+      this.decide({
+        partition: partitionId(partition),
+        kind: 'create',
+        expect: null,
+        by: 'master',
+        proposalId: this.newId(),
+        next: { primary, insync },
+      });
+    }
+  }
+
+  protected decide(proposal: Proposal): Decision {
+    const stored = this.record.configurations.get(proposal.partition);
+    const target = this.record.targets.get(proposal.partition);
+    const decision = decide(stored, proposal, {
+      gen: this.record.gen,
+      registered: new Map([...this.record.registrations].map(([worker, { current }]) => [worker, current.store])),
+      target,
+      minInSyncGoal: minInSyncGoal({
+        replicationFactor: target?.replicas.length ?? 1,
+        registeredWorkers: this.record.registrations.size,
+      }),
+    });
+    if (decision.answer === 'accepted') {
+      this.record.configurations.set(proposal.partition, decision.configuration);
+      this.sim.configured(proposal.partition, decision.configuration);
+    }
+    return decision;
+  }
+
+  private newId(): ReturnType<typeof proposalId> {
+    this.ids += 1;
+    return proposalId(`master-${this.ids}-${this.sim.random.hex(8)}`);
+  }
+
+  /** Not while its own data may be older than the cluster's. */
+  private takesProposals(): boolean {
+    if (!this.isUp || this.frozen) return false;
+    if (this.heard.size >= this.sim.workers.length) return true;
+    return !this.isRestored && this.sim.time.nowMs - this.startedMs >= QUIET_MS;
+  }
+
+  /**
+   * Rebuilds from what the workers know, once every one of them has answered and refuses what was before. Until then
+   * the cluster runs on without changes.
+   */
+  private recover(): void {
+    let gen = this.record.gen as number;
+    for (const { hello } of this.heard.values()) {
+      gen = Math.max(gen, hello.fence);
+      for (const configuration of hello.known.values()) gen = Math.max(gen, configuration.gen);
+    }
+    if (this.recovery === undefined || this.recovery < gen) this.recovery = generation(gen + 1);
+    const { recovery } = this;
+    const answered = [...this.heard.values()].filter(({ hello }) => hello.fence === recovery);
+    if (answered.length < this.sim.workers.length) return;
+    const newest = new Map(this.record.configurations);
+    for (const { hello } of answered) {
+      for (const [partition, configuration] of hello.known) {
+        const best = newest.get(partition);
+        if (best === undefined || compareVer(configuration, best) > 0) newest.set(partition, configuration);
+      }
+    }
+    this.record.gen = recovery;
+    for (const [partition, configuration] of newest) {
+      const { primary, insync, minInSync, eligible, gen: baseGen, epoch: baseEpoch } = configuration;
+      const decision = this.decide({
+        partition: partitionId(partition),
+        kind: 'recover',
+        expect: this.record.configurations.get(partition) ?? null,
+        by: 'master',
+        proposalId: this.newId(),
+        gen: recovery,
+        base: { gen: baseGen, epoch: epoch(baseEpoch) },
+        next: { primary, insync, minInSync, eligible },
+      });
+      invariant(decision.answer === 'accepted', 'a recovery is accepted', { decision });
+    }
+    this.frozen = false;
+    this.isRestored = false;
+    this.recovery = undefined;
+  }
+
+  workersOf(partition: number): WorkerIndex[] {
+    return this.record.targets.get(partition)?.replicas.map((worker) => workerIndex(worker)) ?? [];
+  }
+}
+
+function copyOf(record: MasterRecord): MasterRecord {
+  return {
+    gen: record.gen,
+    configurations: new Map(record.configurations),
+    targets: new Map(record.targets),
+    registrations: new Map(record.registrations),
+    nextNumber: record.nextNumber,
+  };
+}
