@@ -1,0 +1,35 @@
+/** A diststore worker as users run it, with every option at its default. */
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { root } from '../../scripts/setup.mjs';
+import { freePorts } from '../stage.mjs';
+
+const PROGRAM = join(root, 'dist/apps/worker/src/main.js');
+const POLL_MS = 20;
+
+/** Starts a worker that holds every key of the workload. Its master is away, which no request notices. */
+export async function startFilledWorker(stage) {
+  const port = await freePorts(2);
+  const options = [
+    '--index=1',
+    `--master-url=http://127.0.0.1:${port + 1}`,
+    `--data-dir=${stage.dataFolder('worker')}`,
+  ];
+  const program = stage.startServer([PROGRAM, `${port}`, ...options]);
+  await program.whileAlive(untilServing(port));
+  await program.whileAlive(stage.fill(port, 'put'));
+  return { name: 'diststore worker', port, pid: program.pid };
+}
+
+async function untilServing(port) {
+  for (;;) {
+    try {
+      const answer = await fetch(`http://127.0.0.1:${port}/readyz`);
+      if (answer.ok) return;
+    } catch {
+      // It does not listen yet.
+    }
+    await sleep(POLL_MS);
+  }
+}

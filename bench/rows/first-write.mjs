@@ -1,0 +1,48 @@
+/**
+ * From `npm start` on a built checkout to the first acknowledged write: npm itself, the check that nothing is to be
+ * built, a master, three workers, and one fsynced value. Nothing is pinned, as for a user.
+ *
+ * What would make it unfair: data that is there already, so each start has a new folder; and a cold file cache, which
+ * the first start after a boot does pay for and this does not show.
+ */
+import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { root, setUp } from '../../scripts/setup.mjs';
+import { freePorts } from '../stage.mjs';
+
+const WORKERS = 3;
+/** How exactly the moment is known. */
+const POLL_MS = 5;
+
+export const firstWrite = {
+  name: 'first-write',
+  title: 'From npm start to the first acknowledged write',
+  unit: 's',
+  coldStarts: true,
+  contestants: () => [{ name: 'npm start, built', maximum: 3 }],
+  measure: async (_contestant, stage) => {
+    const port = await freePorts(1 + WORKERS);
+    // A source may have been edited since the last start.
+    await setUp();
+    const startMs = performance.now();
+    const command = ['npm', 'start', '--', `${port}`, `--data-dir=${stage.dataFolder('cluster')}`];
+    const program = stage.start(command, { cwd: root });
+    await program.whileAlive(untilWritten(`http://127.0.0.1:${port + 1}/put/first/write`));
+    const value = (performance.now() - startMs) / 1000;
+    await program.stop();
+    return { value };
+  },
+};
+
+async function untilWritten(url) {
+  for (;;) {
+    try {
+      const answer = await fetch(url, { method: 'PUT' });
+      if (answer.status === 201) return;
+    } catch {
+      // Nobody listens yet.
+    }
+    await sleep(POLL_MS);
+  }
+}

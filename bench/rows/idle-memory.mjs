@@ -1,0 +1,50 @@
+/**
+ * Resident memory of a master and of a worker that holds 1,000 keys and has nothing to do, as `npm start` runs them.
+ *
+ * What would make it unfair: a reading right after the start, before the heap has come to rest, or one after load,
+ * whose memory Node keeps for the next.
+ */
+import { join } from 'node:path';
+import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { root } from '../../scripts/setup.mjs';
+import { residentBytes } from '../processes.mjs';
+import { freePorts } from '../stage.mjs';
+
+const MASTER = join(root, 'dist/apps/master/src/main.js');
+const KEYS = 1000;
+const MiB = 1024 * 1024;
+const POLL_MS = 50;
+
+export const idleMemory = {
+  name: 'idle-memory',
+  title: 'Resident memory when idle, 1,000 keys',
+  unit: 'MiB',
+  coldStarts: true,
+  contestants: async (stage) => {
+    const port = await freePorts(2);
+    const options = ['--workers=1', '--stop-workers', `--data-dir=${stage.dataFolder('cluster')}`];
+    const master = stage.start([process.execPath, MASTER, `${port}`, ...options]);
+    const worker = await master.whileAlive(untilConnected(`http://127.0.0.1:${port + 1}/worker`));
+    await stage.fill(port + 1, 'put', KEYS);
+    await sleep(stage.settings.settleMs);
+    return [
+      { name: 'worker', pid: worker.pid, maximum: 120 },
+      { name: 'master', pid: master.pid },
+    ];
+  },
+  measure: ({ pid }) => ({ value: residentBytes(pid) / MiB }),
+};
+
+/** @returns what the worker says of itself. */
+async function untilConnected(url) {
+  for (;;) {
+    try {
+      return await (await fetch(url)).json();
+    } catch {
+      // It does not listen yet.
+    }
+    await sleep(POLL_MS);
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * The canonical workload, which every row uses unless its title says otherwise, and the named requests built on it.
+ *
+ * 100,000 keys of 14 bytes, values of 100 bytes, keys drawn uniformly, 64 keep-alive connections with one request in
+ * flight on each. Every key exists before anything is measured, so a get always finds and a put always replaces.
+ *
+ * What would make it unfair: fewer keys (everything in one memory table), keys drawn in order (LevelDB's best case),
+ * another sequence of keys for another contestant. So the draw is seeded, and starts over for every round.
+ */
+import { Buffer } from 'node:buffer';
+
+export const KEYS = 100_000;
+export const VALUE = 'v'.repeat(100);
+export const CONNECTIONS = 64;
+
+/** All keys have the same length, so that all requests have. */
+export function keyAt(index) {
+  return `bench-${index.toString().padStart(8, '0')}`;
+}
+
+/**
+ * The requests of one kind, one for each key, as they go over the wire. Made beforehand, so that a load generator only
+ * has to write them.
+ */
+export function requestsOf(kind, keys) {
+  return Array.from({ length: keys }, (_unused, index) => REQUESTS[kind](keyAt(index)));
+}
+
+const REQUESTS = {
+  get: (key) => head(`GET /get/${key}`),
+  put: (key) => `${head(`PUT /put/${key}`, `Content-Length: ${VALUE.length}\r\n`)}${VALUE}`,
+  'put-url': (key) => head(`PUT /put/${key}/${VALUE}`),
+};
+
+function head(start, headers = '') {
+  return `${start} HTTP/1.1\r\nHost: 127.0.0.1\r\n${headers}\r\n`;
+}
+
+/** Draws from 0 to `count` - 1, uniformly and always in the same sequence: mulberry32, a public-domain generator. */
+export function seededDraw(count) {
+  let state = 42;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let bits = Math.imul(state ^ (state >>> 15), 1 | state);
+    bits = (bits + Math.imul(bits ^ (bits >>> 7), 61 | bits)) ^ bits;
+    return Math.floor((((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32) * count);
+  };
+}
+
+/** The keys and the value as rows for a store. */
+export function storedRows(keys) {
+  return {
+    keys: Array.from({ length: keys }, (_unused, index) => Buffer.from(keyAt(index))),
+    value: Buffer.from(VALUE),
+  };
+}
