@@ -1,16 +1,17 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
+import { StoreError } from '@diststore/base';
+
 import { Lifecycle } from './lifecycle.js';
 
 const DEADLINE_MS = 20;
 
-function start(): { lifecycle: Lifecycle; lines: string[]; exits: number[] } {
+function start(nowMs = () => 0): { lifecycle: Lifecycle; lines: string[]; exits: number[] } {
   const lines: string[] = [];
   const exits: number[] = [];
   const add = (line: string): void => void lines.push(line);
-  const lifecycle = new Lifecycle({ log: add, warn: add, error: add }, DEADLINE_MS, (code) =>
-    exits.push(code),
-  );
+  const exit = (code: number): void => void exits.push(code);
+  const lifecycle = new Lifecycle({ log: add, warn: add, error: add }, DEADLINE_MS, exit, nowMs);
   return { lifecycle, lines, exits };
 }
 
@@ -54,14 +55,28 @@ describe('Lifecycle', () => {
     expect(exits).toEqual([0]);
   });
 
-  it('exits 1 at once on a second signal while stopping', async () => {
-    const { lifecycle, exits } = start();
+  it('takes two signals close together for one, and exits 1 at once on a later one', async () => {
+    let nowMs = 0;
+    const { lifecycle, exits } = start(() => nowMs);
     lifecycle.install();
     lifecycle.onStop('stuck', () => new Promise(() => undefined));
-    process.emit('SIGTERM');
-    process.emit('SIGTERM');
+    process.emit('SIGINT');
+    nowMs = 1000;
+    process.emit('SIGINT');
+    expect(exits).toEqual([]);
+    nowMs = 1001;
+    process.emit('SIGINT');
     expect(exits).toEqual([1]);
     await lifecycle.stop('cleanup');
+  });
+
+  it('says what to do about an operating error, without a stack', () => {
+    const { lifecycle, exits, lines } = start();
+    lifecycle.fatal(new StoreError('store-failed', 'Writing to disk failed: no space.'), 5);
+    expect(lines).toEqual([
+      expect.stringMatching(/^Fatal: Writing to disk failed: no space\. Check the disk/),
+    ]);
+    expect(exits).toEqual([5]);
   });
 
   it('exits 1 on an error that nobody handled, without running the steps', () => {

@@ -4,12 +4,12 @@
  *
  *     running ──SIGTERM, SIGINT, stop()──► stopping ──all steps done or overdue──► exit 0
  *        │                                    │
- *        └──fatal()──► exit 1 at once         └──a second signal──► exit 1 at once
+ *        └──fatal()──► exit 1 at once         └──another signal, a moment later──► exit 1 at once
  *
  * A fatal error skips the steps on purpose: after a broken invariant or a failed fsync the state in memory is not to
  * be trusted, and what is acknowledged is already on disk.
  */
-import { EXIT, invariant } from '@diststore/base';
+import { EXIT, invariant, isStoreError } from '@diststore/base';
 
 export interface Log {
   log(message: string): void;
@@ -22,18 +22,27 @@ interface Step {
   readonly stop: () => Promise<unknown>;
 }
 
+/**
+ * One Ctrl-C may arrive twice: from the terminal, and again from npm, which passes it on. Signals this close together
+ * are one wish to stop, not impatience.
+ */
+const ONE_KEYSTROKE_MS = 1000;
+
 export class Lifecycle {
   private readonly steps: Step[] = [];
   private stopping: Promise<void> | undefined;
+  private signalledMs = 0;
 
   /**
    * @param stepDeadlineMs a step that takes longer is left behind, with a warning.
    * @param exit replaced in tests.
+   * @param nowMs monotonic; replaced in tests.
    */
   constructor(
     private readonly log: Log,
     private readonly stepDeadlineMs: number,
     private readonly exit: (code: number) => void = (code) => process.exit(code),
+    private readonly nowMs: () => number = () => performance.now(),
   ) {
     invariant(stepDeadlineMs > 0, 'a step has time to stop', { stepDeadlineMs });
   }
@@ -41,10 +50,7 @@ export class Lifecycle {
   /** From now on signals stop the process in order, and errors that nobody handled end it. Call once. */
   install(): void {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.on(signal, () => {
-        if (this.stopping === undefined) void this.stop(signal);
-        else this.fatal(new Error(`${signal} again while stopping`));
-      });
+      process.on(signal, () => this.onSignal(signal));
     }
     process.on('uncaughtException', (error) => this.fatal(error));
     process.on('unhandledRejection', (reason) => this.fatal(reason));
@@ -67,9 +73,21 @@ export class Lifecycle {
 
   /** Logs and exits at once. For what leaves the process in an unknown state. */
   fatal(error: unknown, code: number = EXIT.failure): void {
-    const message = error instanceof Error ? error.message : String(error);
-    this.log.error(`Fatal: ${message}`, error instanceof Error ? error.stack : undefined);
+    // An operating error says what happened and what to do; only a surprise needs the way there.
+    if (isStoreError(error)) this.log.error(`Fatal: ${error.message} ${error.kind.remedy}`);
+    else if (error instanceof Error) this.log.error(`Fatal: ${error.message}`, error.stack);
+    else this.log.error(`Fatal: ${String(error)}`);
     this.exit(code);
+  }
+
+  private onSignal(signal: NodeJS.Signals): void {
+    if (this.stopping === undefined) {
+      this.signalledMs = this.nowMs();
+      void this.stop(signal);
+    } else if (this.nowMs() - this.signalledMs > ONE_KEYSTROKE_MS) {
+      this.log.error(`${signal} again while stopping: ending at once`);
+      this.exit(EXIT.failure);
+    }
   }
 
   private async runSteps(reason: string): Promise<void> {

@@ -32,4 +32,10 @@ export class ProcessLogger extends ConsoleLogger {
     if (typeof context === 'string' && FRAMEWORK_CONTEXTS.has(context)) this.debug(message, ...rest);
     else super.log(message, ...rest);
   }
+
+  /** What fails while the application is built is thrown as well, and reported once, by the program (program.ts). */
+  override error(message: unknown, ...rest: unknown[]): void {
+    if (rest.at(-1) === 'ExceptionHandler') this.debug(message, ...rest);
+    else super.error(message, ...rest);
+  }
 }
