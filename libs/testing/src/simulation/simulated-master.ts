@@ -133,6 +133,7 @@ export class SimulatedMaster {
     if (!this.isUp || !this.takesProposals()) return;
     const { registrations, configurations, targets } = this.record;
     if (registrations.size < this.sim.workers.length) return;
+    this.relax();
     for (const [partition, target] of targets) {
       if (configurations.has(partition)) continue;
       const insync: Member[] = target.replicas.map((worker) => ({
@@ -148,6 +149,23 @@ export class SimulatedMaster {
         by: 'master',
         proposalId: this.newId(),
         next: { primary, insync },
+      });
+    }
+  }
+
+  /** Asks for no more copies than are wanted. */
+  private relax(): void {
+    for (const [partition, { minInSync, primary, insync, gen, epoch: at }] of this.record.configurations) {
+      const wanted = this.record.targets.get(partition)?.replicas.length ?? 1;
+      const goal = minInSyncGoal({ replicationFactor: wanted, registeredWorkers: this.record.registrations.size });
+      if (goal >= minInSync) continue;
+      this.decide({
+        partition: partitionId(partition),
+        kind: 'policy',
+        expect: { gen, epoch: at },
+        by: 'master',
+        proposalId: this.newId(),
+        next: { primary, insync, minInSync: goal },
       });
     }
   }

@@ -108,6 +108,10 @@ export class SimulatedWorker {
   private readonly wallOffsetMs: number;
   private queue: Queued[] = [];
   private inFlight: Queued[] | undefined;
+  private isInFlightWritten = false;
+  /** Partitions whose log on disk is damaged, which the next start will notice. */
+  readonly damaged = new Set<number>();
+  private readonly quarantined = new Set<number>();
   private lazyTimer = false;
   private lastBeaconMs = 0;
   private masterHeardMs = 0;
@@ -146,7 +150,7 @@ export class SimulatedWorker {
 
   isSole(partition: number): boolean {
     const rows = this.disk.rows(partition);
-    return rows.installed?.configuration?.insync.length === 1;
+    return rows.installed?.configuration?.insync.length === 1 && !rows.installed.shared;
   }
 
   // ------------------------------------------------------------------------------------------------ life of a process
@@ -163,6 +167,7 @@ export class SimulatedWorker {
     this.lastBeaconMs = 0;
     this.masterHeardMs = -Infinity;
     this.newestBoot.clear();
+    this.quarantined.clear();
     this.targets.clear();
     this.sim.trace(() => `${this.name} starts (boot ${this.boot}, store ${this.store.slice(0, 4)})`);
     for (const [partition, rows] of this.disk.partitions)
@@ -180,7 +185,7 @@ export class SimulatedWorker {
     this.process += 1;
     this.isNewStore = false;
     // What is in flight is on the disk as a whole, or not at all.
-    if (this.inFlight !== undefined && this.sim.random.chance(0.5))
+    if (this.inFlight !== undefined && !this.isInFlightWritten && this.sim.random.chance(0.5))
       for (const { partition, effect } of this.inFlight) this.disk.write(partition, effect);
     this.inFlight = undefined;
     this.queue = [];
@@ -196,6 +201,7 @@ export class SimulatedWorker {
     this.sim.trace(() => `${this.name} loses its disk`);
     this.store = storeId(this.sim.random.hex(16));
     this.disk = this.newDisk();
+    this.damaged.clear();
     this.boot = 0;
     this.fence = generation(1);
     this.isNewStore = true;
@@ -247,11 +253,16 @@ export class SimulatedWorker {
     this.sim.trace(() => `${this.name} quarantines partition ${partition}: ${problem}`);
     const fresh = newInstalled(incarnation(this.sim.random.hex(8)), installed.snapshotId);
     this.replicas.delete(partition);
+    this.quarantined.add(partition);
     this.enqueue({
       partition,
       effect: { type: 'persist', number: 0, ver: null, urgent: true, writes: [{ type: 'erase' }, { type: 'installed', state: fresh }] },
       replica: undefined,
-      then: () => this.adopt(partition, fresh, []),
+      then: () => {
+        this.damaged.delete(partition);
+        this.quarantined.delete(partition);
+        this.adopt(partition, fresh, []);
+      },
     });
   }
 
@@ -565,6 +576,7 @@ export class SimulatedWorker {
     if (this.inFlight !== undefined || this.queue.length === 0) return;
     const batch = this.queue.splice(0, 1 + this.sim.random.below(40));
     this.inFlight = batch;
+    this.isInFlightWritten = false;
     const { time, random } = this.sim;
     const isSlow = time.nowMs < this.slowDiskUntilMs;
     const durationMs = isSlow ? random.between(50, 900) : random.between(0.5, 6);
@@ -573,6 +585,7 @@ export class SimulatedWorker {
       // The disk goes on while the process is paused, but not after it has crashed.
       if (this.process !== process) return;
       for (const { partition, effect } of batch) this.disk.write(partition, effect);
+      this.isInFlightWritten = true;
       this.whenRunning(process, () => this.completed(batch));
     });
   }
@@ -702,6 +715,7 @@ export class SimulatedWorker {
     // The last one is left alone: losing the end of a log without a trace is what fsync promises not to do.
     if (!log.has(seq + 1)) return false;
     log.delete(seq);
+    this.damaged.add(partition);
     return true;
   }
 
