@@ -17,6 +17,7 @@ import { ClusterController } from './http/cluster.controller.js';
 import { MapController } from './http/map.controller.js';
 import { MasterController } from './http/master.controller.js';
 import { RedirectController } from './http/redirect.controller.js';
+import { TopologyController } from './http/topology.controller.js';
 import { WorkersController } from './http/workers.controller.js';
 import type { MasterConfig } from './master.options.js';
 import {
@@ -53,6 +54,7 @@ export class MasterModule {
         MasterController,
         WorkersController,
         MapController,
+        TopologyController,
         RedirectController,
         ClusterController,
       ],

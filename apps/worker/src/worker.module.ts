@@ -30,6 +30,7 @@ import { DataController } from './http/data.controller.js';
 import { DataOperations } from './http/data-operations.js';
 import { KvController } from './http/kv.controller.js';
 import { LegacyWritesController } from './http/legacy-writes.controller.js';
+import { TopologyController } from './http/topology.controller.js';
 import { WorkerController } from './http/worker.controller.js';
 import { MasterLink } from './membership/master-link.js';
 import { Peers } from './routing/peers.js';
@@ -63,7 +64,13 @@ export class WorkerModule {
         }),
         OperationsModule.forRoot({ name: 'diststore-worker', version: VERSION }),
       ],
-      controllers: [DataController, LegacyWritesController, KvController, WorkerController],
+      controllers: [
+        DataController,
+        LegacyWritesController,
+        KvController,
+        TopologyController,
+        WorkerController,
+      ],
       providers: [
         DataOperations,
         { provide: WORKER_CONFIG, useValue: config },

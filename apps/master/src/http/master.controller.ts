@@ -1,7 +1,7 @@
 /** The documented master routes: show the cluster, and create a worker. */
 import { Controller, Get, Inject, Param } from '@nestjs/common';
 import { StoreError, VERSION } from '@diststore/base';
-import { parseWorkerIndex } from '@diststore/cluster';
+import { describeCluster, parseWorkerIndex } from '@diststore/cluster';
 import { Reply } from '@diststore/http';
 
 import type { MasterConfig } from '../master.options.js';
@@ -23,14 +23,11 @@ export class MasterController {
   show(): object {
     const { heartbeatMs, silentAfterMs } = this.config;
     const { map } = this.state;
-    const { clusterId, revision: _revision, ...settings } = map.settings;
     return {
       status: 'connected',
       version: VERSION,
-      clusterId,
-      mapVersion: map.version,
-      formed: map.formed,
-      settings: { ...settings, heartbeatMs, silentAfterMs },
+      ...describeCluster(map),
+      settings: { heartbeatMs, silentAfterMs },
       workers: this.registry.views(),
     };
   }

@@ -50,6 +50,15 @@ export class MapFollower {
     return this.map;
   }
 
+  /** @throws StoreError retry-later: nothing has been heard from the master yet. */
+  required(): ClusterMap {
+    if (this.map !== undefined) return this.map;
+    throw new StoreError(
+      'retry-later',
+      'This worker has not heard from its master yet, and so knows no cluster.',
+    );
+  }
+
   start(): void {
     this.following = this.follow();
   }

@@ -44,7 +44,7 @@ export class Router {
 
   /** @throws StoreError retry-later: this worker does not know the cluster yet. */
   route(key: Buffer): Route {
-    const map = this.currentMap();
+    const map = this.follower.required();
     if (this.routesOf !== map) {
       this.routes = [];
       this.routesOf = map;
@@ -61,7 +61,7 @@ export class Router {
     for (let attempt = 1; ; attempt += 1) {
       const local = this.host.primary(partition);
       if (local !== undefined) return this.performHere(local, operation);
-      const primary = this.currentMap().primaryOf(partition);
+      const primary = this.follower.required().primaryOf(partition);
       if (primary !== undefined && primary.worker !== this.self) {
         const isWrite = operation.type !== 'get';
         const answer = await this.peers.ask(primary.worker, { partition, operation }, { isWrite });
@@ -86,7 +86,7 @@ export class Router {
    * @throws StoreError when some worker could not be asked; the others have been cleared all the same.
    */
   async clear(): Promise<{ removed: number; workers: number[] }> {
-    const map = this.currentMap();
+    const map = this.follower.required();
     const workers = map.settings.placement === 'local' ? [this.self] : primariesOf(map);
     const counts = await Promise.all(
       workers.map(async (worker) => {
@@ -123,21 +123,12 @@ export class Router {
 
   private newRoute(map: ClusterMap, partition: PartitionId): Route {
     const configuration = map.configurationOf(partition);
-    const members = configuration?.insync.map(({ worker }) => worker as number) ?? [];
+    const members = configuration?.insync.map(({ worker }) => worker) ?? [];
     const primary = configuration?.primary.worker;
     const replicas = members.sort((a, b) => Number(b === primary) - Number(a === primary));
     const route = { partition, replicas, local: this.host.primary(partition) };
     this.routes[partition] = route;
     return route;
-  }
-
-  private currentMap(): ClusterMap {
-    const map = this.follower.current;
-    if (map !== undefined) return map;
-    throw new StoreError(
-      'retry-later',
-      'This worker has not heard from its master yet, and so knows no cluster.',
-    );
   }
 }
 
