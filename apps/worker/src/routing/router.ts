@@ -37,8 +37,8 @@ export class Router {
   constructor(
     private readonly self: WorkerIndex,
     private readonly host: PartitionHost,
-    private readonly follower: MapFollower,
-    private readonly peers: Peers,
+    private readonly follower: Pick<MapFollower, 'current' | 'required' | 'refresh'>,
+    private readonly peers: Pick<Peers, 'ask'>,
     private readonly freeSpace: FreeSpace | undefined,
   ) {}
 
