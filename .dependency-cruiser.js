@@ -9,7 +9,7 @@ const mayImport = {
   config: ['base'],
   process: ['base', 'config', 'http'],
   storage: ['base'],
-  metadata: ['base', 'cluster', 'storage'],
+  metadata: ['base', 'storage'],
   transport: ['base'],
   redis: ['base'],
   http: ['base'],

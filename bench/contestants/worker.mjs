@@ -8,14 +8,10 @@ import { freePorts } from '../stage.mjs';
 const PROGRAM = join(root, 'dist/apps/worker/src/main.js');
 const POLL_MS = 20;
 
-/** Starts a worker that holds every key of the workload. Its master is away, which no request notices. */
+/** Starts a worker that holds every key of the workload, with no master: none is on the data path. */
 export async function startFilledWorker(stage) {
-  const port = await freePorts(2);
-  const options = [
-    '--index=1',
-    `--master-url=http://127.0.0.1:${port + 1}`,
-    `--data-dir=${stage.dataFolder('worker')}`,
-  ];
+  const port = await freePorts(1);
+  const options = ['--index=1', '--standalone', `--data-dir=${stage.dataFolder('worker')}`];
   const program = stage.startServer([PROGRAM, `${port}`, ...options]);
   await program.whileAlive(untilServing(port));
   await program.whileAlive(stage.fill(port, 'put'));

@@ -76,7 +76,7 @@ describe('receipts', () => {
   ])('%s %s removes every key and says how many', async (method, target) => {
     await Promise.all(['a', 'b', 'c'].map((key) => http.put(`/put/${key}/1`)));
     const cleared = await http.send(method, target);
-    expect([cleared.status, cleared.json()]).toEqual([200, { removed: 3, replicas: [7] }]);
+    expect([cleared.status, cleared.json()]).toEqual([200, { removed: 3, workers: [7] }]);
     expectProblem(await http.get('/get/b'), { status: 404, code: 'key-not-found' });
     expect((await http.send(method, target)).json()).toEqual({ removed: 0, replicas: [7] });
   });

@@ -6,17 +6,29 @@ import type { DynamicModule } from '@nestjs/common';
 import { Module } from '@nestjs/common';
 import { VERSION } from '@diststore/base';
 import { OperationsModule } from '@diststore/http';
+import { LevelMetadataStore, type MetadataStore } from '@diststore/metadata';
 import type { Program } from '@diststore/process';
 import { systemClock, urlOf } from '@diststore/process';
 import { openStore, type Storage, STORAGE, StorageModule } from '@diststore/storage';
 
+import { ClusterState, type Formation } from './cluster/cluster-state.js';
+import { PartitionCreator } from './cluster/partition-creator.js';
 import { ClusterController } from './http/cluster.controller.js';
+import { MapController } from './http/map.controller.js';
 import { MasterController } from './http/master.controller.js';
 import { RedirectController } from './http/redirect.controller.js';
+import { TopologyController } from './http/topology.controller.js';
 import { WorkersController } from './http/workers.controller.js';
 import type { MasterConfig } from './master.options.js';
-import { LIFECYCLE, MASTER_CONFIG, METADATA, REGISTRY, SUPERVISOR } from './master.tokens.js';
-import { Metadata } from './registry/metadata.js';
+import {
+  CLUSTER_STATE,
+  LIFECYCLE,
+  MASTER_CONFIG,
+  METADATA_STORE,
+  PARTITION_CREATOR,
+  REGISTRY,
+  SUPERVISOR,
+} from './master.tokens.js';
 import { WorkerRegistry } from './registry/worker-registry.js';
 import { Supervisor } from './supervisor/supervisor.js';
 
@@ -38,22 +50,41 @@ export class MasterModule {
         }),
         OperationsModule.forRoot({ name: 'diststore-master', version: VERSION }),
       ],
-      controllers: [MasterController, WorkersController, RedirectController, ClusterController],
+      controllers: [
+        MasterController,
+        WorkersController,
+        MapController,
+        TopologyController,
+        RedirectController,
+        ClusterController,
+      ],
       providers: [
         { provide: MASTER_CONFIG, useValue: config },
         { provide: LIFECYCLE, useValue: lifecycle },
         {
-          provide: METADATA,
+          provide: METADATA_STORE,
           inject: [STORAGE],
           useFactory: async (storage: Storage) => {
             await openStore(storage, { kind: 'master', index: 0 });
-            return Metadata.open(storage);
+            return LevelMetadataStore.open(storage, { clock: systemClock });
           },
         },
         {
+          provide: CLUSTER_STATE,
+          inject: [METADATA_STORE],
+          useFactory: (store: MetadataStore) =>
+            ClusterState.open(store, formationOf(config), (error) => lifecycle.fatal(error)),
+        },
+        {
+          provide: PARTITION_CREATOR,
+          inject: [CLUSTER_STATE],
+          useFactory: (state: ClusterState) =>
+            new PartitionCreator(state, logger, config.bootstrapExpect ?? Math.max(1, config.workers)),
+        },
+        {
           provide: REGISTRY,
-          inject: [METADATA],
-          useFactory: (metadata: Metadata) => new WorkerRegistry(metadata, systemClock, logger, config),
+          inject: [CLUSTER_STATE],
+          useFactory: (state: ClusterState) => new WorkerRegistry(state, systemClock, logger, config),
         },
         {
           provide: SUPERVISOR,
@@ -74,4 +105,13 @@ export class MasterModule {
       ],
     };
   }
+}
+
+/** Every value on one worker, until partitions are replicated. */
+const REPLICATION_FACTOR = 1;
+
+function formationOf({ placement, partitions }: MasterConfig): Formation {
+  return placement === 'local'
+    ? { placement }
+    : { placement, partitionCount: partitions, replicationFactor: REPLICATION_FACTOR };
 }

@@ -1,6 +1,7 @@
 /** The options of the master: one table, from which flags, environment, `--help` and the README's table are read. */
 import { VERSION } from '@diststore/base';
-import { type ConfigOf, defineOptions, integer, option, port, toggle } from '@diststore/config';
+import { PARTITION_COUNT_MAX } from '@diststore/cluster';
+import { choice, type ConfigOf, defineOptions, integer, option, port, toggle } from '@diststore/config';
 import { processOptions } from '@diststore/process';
 
 export const masterOptions = defineOptions({
@@ -24,6 +25,25 @@ export const masterOptions = defineOptions({
     stopWorkers: toggle({
       default: false,
       summary: 'Whether an orderly stop of the master also stops the workers that it started',
+      group: 'Cluster',
+    }),
+    placement: option({
+      schema: choice('hashed', 'local'),
+      default: 'hashed',
+      summary:
+        'Where a value is kept: on the worker that its key falls to, or on the very worker that is asked. Fixed when the cluster is formed',
+      group: 'Cluster',
+    }),
+    partitions: option({
+      schema: integer({ min: 1, max: PARTITION_COUNT_MAX }),
+      default: 64,
+      summary: 'Partitions that the keys are divided into. Fixed when the cluster is formed',
+      group: 'Cluster',
+    }),
+    bootstrapExpect: option({
+      schema: integer({ min: 1, max: 999 }),
+      defaultText: 'the number of --workers, or 1',
+      summary: 'Workers to wait for before the partitions are spread over them, once',
       group: 'Cluster',
     }),
     workerStartTimeoutMs: option({
@@ -62,6 +82,9 @@ export const masterOptions = defineOptions({
     'DISTSTORE_MAX_VALUE_BYTES',
     'DISTSTORE_LEGACY_GET_WRITES',
     'DISTSTORE_ADVERTISED_HOST',
+    'DISTSTORE_LABEL_HOST',
+    'DISTSTORE_LABEL_ZONE',
+    'DISTSTORE_WEIGHT',
   ],
 });
 

@@ -6,8 +6,10 @@ import { STORAGE, type Storage } from '@diststore/storage';
 import { clusterTable } from './cluster-table.js';
 import { MasterModule } from './master.module.js';
 import type { MasterConfig } from './master.options.js';
-import { METADATA, REGISTRY, SUPERVISOR } from './master.tokens.js';
-import type { Metadata } from './registry/metadata.js';
+import type { ClusterState } from './cluster/cluster-state.js';
+import type { MetadataStore } from '@diststore/metadata';
+import { CLUSTER_STATE, METADATA_STORE, REGISTRY, SUPERVISOR } from './master.tokens.js';
+import { PresenceWatch } from './registry/presence-watch.js';
 import type { WorkerRegistry } from './registry/worker-registry.js';
 import type { Supervisor } from './supervisor/supervisor.js';
 
@@ -20,20 +22,26 @@ export async function startMaster(program: Program<MasterConfig>): Promise<void>
   const app = await createApplication(MasterModule.forRoot(program), program);
   const storage = app.get<Storage>(STORAGE, { strict: false });
   lifecycle.onStop('storage', () => storage.close());
+  const store = app.get<MetadataStore>(METADATA_STORE);
+  lifecycle.onStop('metadata store', () => store.close());
+  const state = app.get<ClusterState>(CLUSTER_STATE);
+  lifecycle.onStop('cluster state', () => state.close());
   app.get(Readiness, { strict: false }).add('storage', () => undefined);
 
   await listen(app, config.httpPort, program);
   const url = urlOf(config.host, config.httpPort);
-  const metadata = app.get<Metadata>(METADATA);
-  logger.log(`Master serves at ${url}, cluster ${metadata.clusterId}`);
+  logger.log(`Master serves at ${url}, cluster ${state.map.settings.clusterId}`);
+
+  const registry = app.get<WorkerRegistry>(REGISTRY);
+  const presences = new PresenceWatch(registry, logger, config.heartbeatMs);
+  lifecycle.onStop('presence watch', () => presences.stop());
 
   // Workers report to the port above, so they come after it, and stop before it closes.
   const supervisor = app.get<Supervisor>(SUPERVISOR);
   lifecycle.onStop('supervisor', () => supervisor.stop({ stopWorkers: config.stopWorkers }));
-  await supervisor.resume(metadata.workers());
+  await supervisor.resume(state.memberRows());
   await createWorkers(supervisor, program);
-  if (config.workers > 0)
-    process.stdout.write(`${clusterTable(url, app.get<WorkerRegistry>(REGISTRY).views())}\n`);
+  if (config.workers > 0) process.stdout.write(`${clusterTable(url, registry.views())}\n`);
 }
 
 /** A worker that does not come up is reported, and the others serve. */

@@ -40,6 +40,29 @@ export const workerOptions = defineOptions({
       summary: 'Host name under which others reach this worker',
       group: 'Cluster',
     }),
+    standalone: toggle({
+      default: false,
+      summary: 'Serve without a master, as a store of one worker; such a store cannot join a cluster later',
+      group: 'Cluster',
+    }),
+    labelHost: option({
+      schema: z.string().max(64).describe('up to 64 characters'),
+      defaultText: 'the advertised host',
+      summary: 'Machine that this worker is on; replicas of a partition avoid sharing one',
+      group: 'Cluster',
+    }),
+    labelZone: option({
+      schema: z.string().max(64).describe('up to 64 characters'),
+      defaultText: 'none',
+      summary: 'Failure zone that this worker is in; replicas of a partition avoid sharing one',
+      group: 'Cluster',
+    }),
+    weight: option({
+      schema: integer({ min: 1, max: 1000 }),
+      default: 1,
+      summary: 'Share of the partitions that this worker takes, relative to the others',
+      group: 'Cluster',
+    }),
     ...processOptions,
     storage: option({
       schema: choice('level', 'memory'),
@@ -95,6 +118,9 @@ export const workerOptions = defineOptions({
     'DISTSTORE_WORKER_START_TIMEOUT_MS',
     'DISTSTORE_HEARTBEAT_MS',
     'DISTSTORE_SILENT_AFTER_MS',
+    'DISTSTORE_PLACEMENT',
+    'DISTSTORE_PARTITIONS',
+    'DISTSTORE_BOOTSTRAP_EXPECT',
   ],
 });
 

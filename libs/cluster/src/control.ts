@@ -10,8 +10,8 @@
 import { isClusterId, isStoreId, WORKER_INDEX_MAX } from './ids.js';
 import type { ClusterId, StoreId } from './ids.js';
 import { Fields } from './json-fields.js';
-import type { Address } from './worker.js';
-import { HOST_LENGTH_MAX } from './worker.js';
+import type { Address, Worker } from './worker.js';
+import { HOST_LENGTH_MAX, LABEL_LENGTH_MAX, WEIGHT_MAX } from './worker.js';
 
 /** Who is speaking: one process on one store. */
 export interface Speaker {
@@ -26,6 +26,8 @@ export interface Registration extends Speaker {
   readonly clusterId: ClusterId | null;
   readonly pid: number;
   readonly http: Address;
+  readonly labels: Worker['labels'];
+  readonly weight: number;
 }
 
 export interface Welcomed {
@@ -50,7 +52,14 @@ const HEARTBEAT_MS_MAX = 3_600_000;
 
 /** @throws StoreError bad-request naming the field that is wrong. */
 export function parseRegistration(json: unknown): Registration {
-  const fields = new Fields(json, 'registration', [...SPEAKER_FIELDS, 'clusterId', 'pid', 'http']);
+  const fields = new Fields(json, 'registration', [
+    ...SPEAKER_FIELDS,
+    'clusterId',
+    'pid',
+    'http',
+    'labels',
+    'weight',
+  ]);
   return {
     ...speakerOf(fields),
     clusterId: fields.take('clusterId', isClusterIdOrNull, 'a cluster id or null'),
@@ -62,6 +71,11 @@ export function parseRegistration(json: unknown): Registration {
         port: address.wholeNumber('port', { min: 1, max: PORT_MAX }),
       };
     }),
+    labels: fields.nested('labels', (value, path) => {
+      const labels = new Fields(value, path, ['host', 'zone']);
+      return { host: labels.text('host', LABEL_LENGTH_MAX), zone: labels.text('zone', LABEL_LENGTH_MAX) };
+    }),
+    weight: fields.wholeNumber('weight', { min: 1, max: WEIGHT_MAX }),
   };
 }
 

@@ -101,3 +101,5 @@ export { compareVer, isNewer, nextVer, sameVer } from './ver.js';
 export type { Ver } from './ver.js';
 export { httpUrlOf, PRESENCES, problemOfWorker, problemOfWorkerStep, WORKER_STATES } from './worker.js';
 export type { Address, Presence, Worker, WorkerState } from './worker.js';
+export { describeCluster, describePartition, describePartitions, describeWorkers } from './description.js';
+export type { ClusterDescription, PartitionDescription, WorkerDescription } from './description.js';

@@ -1,3 +1,4 @@
+export { Condition } from './condition.js';
 export { Lifecycle } from './lifecycle.js';
 export type { Log } from './lifecycle.js';
 export { processOptions } from './process-options.js';

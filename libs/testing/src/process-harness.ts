@@ -32,9 +32,6 @@ const TEST_TIMEOUT_MS = 120_000;
 /** Worker i of a master listens on the master's port plus i. */
 const WORKERS_MAX = 9;
 
-/** Nobody listens there: a worker that has no master of its own must not find a stranger's. */
-const NO_MASTER = 'http://127.0.0.1:9';
-
 /** A frame of a stack trace. Nothing that a user may do shows one. */
 const STACK_FRAME = /^ +at .+:\d+:\d+\)?$/m;
 
@@ -49,6 +46,7 @@ export interface AppOptions {
 
 export interface WorkerOptions extends AppOptions {
   readonly index?: number;
+  /** Default: none, the worker stands alone. */
   readonly masterUrl?: string;
 }
 
@@ -92,8 +90,9 @@ export class Sandbox {
   }
 
   /** Starts a worker that may not come up. */
-  async launchWorker({ index = 1, masterUrl = NO_MASTER, ...options }: WorkerOptions = {}): Promise<App> {
-    return this.launch('worker', options, [`--index=${index}`, `--master-url=${masterUrl}`]);
+  async launchWorker({ index = 1, masterUrl, ...options }: WorkerOptions = {}): Promise<App> {
+    const master = masterUrl === undefined ? '--standalone' : `--master-url=${masterUrl}`;
+    return this.launch('worker', options, [`--index=${index}`, master]);
   }
 
   /** Starts a master and waits until it serves. Workers 1 to WORKERS_MAX, which it may create, find their ports free. */

@@ -1,19 +1,19 @@
 /** The documented master routes: show the cluster, and create a worker. */
 import { Controller, Get, Inject, Param } from '@nestjs/common';
 import { StoreError, VERSION } from '@diststore/base';
-import { parseWorkerIndex } from '@diststore/cluster';
+import { describeCluster, parseWorkerIndex } from '@diststore/cluster';
 import { Reply } from '@diststore/http';
 
 import type { MasterConfig } from '../master.options.js';
-import { MASTER_CONFIG, METADATA, REGISTRY, SUPERVISOR } from '../master.tokens.js';
-import type { Metadata } from '../registry/metadata.js';
+import type { ClusterState } from '../cluster/cluster-state.js';
+import { CLUSTER_STATE, MASTER_CONFIG, REGISTRY, SUPERVISOR } from '../master.tokens.js';
 import type { WorkerRegistry } from '../registry/worker-registry.js';
 import type { Supervisor } from '../supervisor/supervisor.js';
 
 @Controller()
 export class MasterController {
   constructor(
-    @Inject(METADATA) private readonly metadata: Metadata,
+    @Inject(CLUSTER_STATE) private readonly state: ClusterState,
     @Inject(REGISTRY) private readonly registry: WorkerRegistry,
     @Inject(SUPERVISOR) private readonly supervisor: Supervisor,
     @Inject(MASTER_CONFIG) private readonly config: MasterConfig,
@@ -22,12 +22,12 @@ export class MasterController {
   @Get('master')
   show(): object {
     const { heartbeatMs, silentAfterMs } = this.config;
+    const { map } = this.state;
     return {
       status: 'connected',
       version: VERSION,
-      clusterId: this.metadata.clusterId,
-      mapVersion: this.metadata.revision,
-      settings: { placement: 'local', heartbeatMs, silentAfterMs },
+      ...describeCluster(map),
+      settings: { heartbeatMs, silentAfterMs },
       workers: this.registry.views(),
     };
   }

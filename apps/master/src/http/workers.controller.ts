@@ -6,7 +6,8 @@ import { StoreError } from '@diststore/base';
 import { parseHeartbeat, parseRegistration, type Welcomed } from '@diststore/cluster';
 import { readBody } from '@diststore/http';
 
-import { REGISTRY } from '../master.tokens.js';
+import type { PartitionCreator } from '../cluster/partition-creator.js';
+import { PARTITION_CREATOR, REGISTRY } from '../master.tokens.js';
 import type { WorkerRegistry } from '../registry/worker-registry.js';
 import { workerIndexOf } from './master.controller.js';
 
@@ -15,11 +16,20 @@ const MESSAGE_BYTES_MAX = 16 * 1024;
 
 @Controller('v1/workers')
 export class WorkersController {
-  constructor(@Inject(REGISTRY) private readonly registry: WorkerRegistry) {}
+  constructor(
+    @Inject(REGISTRY) private readonly registry: WorkerRegistry,
+    @Inject(PARTITION_CREATOR) private readonly creator: PartitionCreator,
+  ) {}
 
   @Put(':index/registration')
   async register(@Param('index') index: string, @Req() request: IncomingMessage): Promise<Welcomed> {
-    return this.registry.register(workerIndexOf(index), parseRegistration(await readJson(request)));
+    const welcomed = await this.registry.register(
+      workerIndexOf(index),
+      parseRegistration(await readJson(request)),
+    );
+    // If this fails the worker registers again, and so tries it again.
+    await this.creator.run();
+    return welcomed;
   }
 
   @Put(':index/heartbeat')

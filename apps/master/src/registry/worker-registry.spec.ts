@@ -1,8 +1,10 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ClusterId, Heartbeat, Registration, StoreId } from '@diststore/cluster';
 import { MemoryStorage } from '@diststore/storage';
 
-import { Metadata } from './metadata.js';
+import { LevelMetadataStore, type MetadataStore } from '@diststore/metadata';
+
+import { ClusterState } from '../cluster/cluster-state.js';
 import { WorkerRegistry } from './worker-registry.js';
 
 const HEARTBEAT_MS = 1000;
@@ -20,7 +22,18 @@ const storeB = 'b'.repeat(32) as StoreId;
 
 function asking(change: Partial<Registration> = {}): Registration {
   const http = { host: '127.0.0.1', port: 5001 };
-  return { store: storeA, boot: 1, nonce: '1'.repeat(16), clusterId: null, pid: 4711, http, ...change };
+  const labels = { host: 'a', zone: '' };
+  return {
+    store: storeA,
+    boot: 1,
+    nonce: '1'.repeat(16),
+    clusterId: null,
+    pid: 4711,
+    http,
+    labels,
+    weight: 1,
+    ...change,
+  };
 }
 
 function reporting(change: Partial<Heartbeat> = {}): Heartbeat {
@@ -29,23 +42,39 @@ function reporting(change: Partial<Heartbeat> = {}): Heartbeat {
 
 describe('WorkerRegistry', () => {
   let storage: MemoryStorage;
-  let metadata: Metadata;
+  let store: MetadataStore;
+  let state: ClusterState;
   let registry: WorkerRegistry;
 
-  async function restartMaster(): Promise<void> {
-    metadata = await Metadata.open(storage);
+  async function startMaster(): Promise<void> {
+    store = await LevelMetadataStore.open(storage, { clock });
+    state = await ClusterState.open(store, { placement: 'local' }, (error) => {
+      throw error;
+    });
     const options = { heartbeatMs: HEARTBEAT_MS, silentAfterMs: SILENT_AFTER_MS };
-    registry = new WorkerRegistry(metadata, clock, quiet, options);
+    registry = new WorkerRegistry(state, clock, quiet, options);
+  }
+
+  async function stopMaster(): Promise<void> {
+    await state.close();
+    await store.close();
+  }
+
+  async function restartMaster(): Promise<void> {
+    await stopMaster();
+    await startMaster();
   }
 
   beforeEach(async () => {
     storage = new MemoryStorage();
-    await restartMaster();
+    await startMaster();
   });
+
+  afterEach(stopMaster);
 
   it('welcomes a new worker with the cluster id and the pace of its reports', async () => {
     expect(await registry.register(1, asking())).toEqual({
-      clusterId: metadata.clusterId,
+      clusterId: state.map.settings.clusterId,
       heartbeatMs: HEARTBEAT_MS,
     });
     expect(registry.view(1)).toMatchObject({
@@ -77,9 +106,9 @@ describe('WorkerRegistry', () => {
 
   it('remembers members and the cluster id over a restart, but not that they were heard', async () => {
     await registry.register(1, asking());
-    const { clusterId } = metadata;
+    const { clusterId } = state.map.settings;
     await restartMaster();
-    expect(metadata.clusterId).toBe(clusterId);
+    expect(state.map.settings.clusterId).toBe(clusterId);
     expect(registry.view(1)?.state).toBe('unheard');
     expect(registry.heartbeat(1, reporting())).toBe(false);
     await registry.register(1, asking({ clusterId }));
@@ -127,21 +156,31 @@ describe('WorkerRegistry', () => {
 
   it('wakes who waits for a state, and lets go at the signal', async () => {
     const over = new AbortController();
-    const waits = registry.until(() => registry.view(1)?.keys === 3, over.signal);
+    const waits = registry.reported.until(() => registry.view(1)?.keys === 3, over.signal);
     await registry.register(1, asking());
     registry.heartbeat(1, reporting());
     expect(await waits).toBe(true);
-    const inVain = registry.until(() => false, over.signal);
+    const inVain = registry.reported.until(() => false, over.signal);
     over.abort();
     expect(await inVain).toBe(false);
   });
 
-  it('raises the revision with every change, and not with a repeated registration', async () => {
+  it('raises the version of the map with every change, and not with a repeated registration', async () => {
     await registry.register(1, asking());
-    const { revision } = metadata;
+    const { version } = state.map;
     await registry.register(1, asking());
-    expect(metadata.revision).toBe(revision);
+    expect(state.map.version).toBe(version);
     await registry.setSupervised(1, true);
-    expect(metadata.revision).toBe(revision + 1);
+    expect(state.map.version).toBe(version + 1);
+  });
+
+  it('says in the map that a worker is down when it is silent, and up when it reports again', async () => {
+    await registry.register(1, asking());
+    clock.nowMs += SILENT_AFTER_MS + 1;
+    await registry.updatePresences();
+    expect(state.map.workers()).toMatchObject([{ index: 1, presence: 'down' }]);
+    registry.heartbeat(1, reporting());
+    await registry.updatePresences();
+    expect(state.map.workers()).toMatchObject([{ index: 1, presence: 'up' }]);
   });
 });

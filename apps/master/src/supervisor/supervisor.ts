@@ -11,11 +11,10 @@
 import path from 'node:path';
 
 import { EXIT, StoreError } from '@diststore/base';
-import { httpUrlOf } from '@diststore/cluster';
 import type { Log } from '@diststore/process';
 import { request } from 'undici';
 
-import type { WorkerRow } from '../registry/metadata.js';
+import type { MemberRow } from '../cluster/cluster-state.js';
 import type { WorkerRegistry, WorkerView } from '../registry/worker-registry.js';
 import { lastLines, LogFollower } from './log-follower.js';
 import { type ExitCode, isAlive, WorkerProcess } from './worker-process.js';
@@ -80,7 +79,7 @@ export class Supervisor {
   }
 
   /** Takes up the workers that an earlier master left: adopts those that run, starts those that do not. */
-  async resume(rows: readonly WorkerRow[]): Promise<void> {
+  async resume(rows: readonly MemberRow[]): Promise<void> {
     await Promise.all(rows.filter((row) => row.supervised).map((row) => this.resumeOne(row)));
   }
 
@@ -132,7 +131,7 @@ export class Supervisor {
       over.abort();
     });
     const timer = setTimeout(() => over.abort(), startTimeoutMs);
-    const serves = await this.registry.until(() => this.serving(index) !== undefined, over.signal);
+    const serves = await this.registry.reported.until(() => this.serving(index) !== undefined, over.signal);
     clearTimeout(timer);
     if (serves) return;
     const lines = await lastLines(this.logFile(index), LAST_LINES);
@@ -145,9 +144,9 @@ export class Supervisor {
     throw startFailure(index, exit, startTimeoutMs, lines);
   }
 
-  private async resumeOne(row: WorkerRow): Promise<void> {
+  private async resumeOne(row: MemberRow): Promise<void> {
     const { index, pid } = row;
-    if (isAlive(pid) && (await isThisWorker(row))) {
+    if (isAlive(pid) && (await isThisWorker(row, this.registry.view(index)?.urls.http))) {
       this.log.log(`Adopted worker ${index}, process ${pid}, which is still running`);
       await this.supervise(index, WorkerProcess.adopt(pid));
     } else {
@@ -214,9 +213,10 @@ export class Supervisor {
 }
 
 /** A process number can have been given to another program since: ask the worker who it is. */
-async function isThisWorker(row: WorkerRow): Promise<boolean> {
+async function isThisWorker(row: MemberRow, url: string | undefined): Promise<boolean> {
+  if (url === undefined) return false;
   try {
-    const answer = await request(`${httpUrlOf(row.http)}/worker`, {
+    const answer = await request(`${url}/worker`, {
       headersTimeout: IDENTIFY_TIMEOUT_MS,
       bodyTimeout: IDENTIFY_TIMEOUT_MS,
     });

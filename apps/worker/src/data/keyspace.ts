@@ -1,18 +1,18 @@
 /**
- * What the protocols talk to: the keys that this worker serves. It checks what no partition needs to know of (limits
- * and free space) and says who holds a value. Today that is this worker's one partition.
+ * What the protocols talk to: the keys of the cluster. It checks what no partition needs to know of, the limits,
+ * and does what is asked wherever the key is.
  */
 import { StoreError } from '@diststore/base';
-import type { FreeSpace, StoredRecord } from '@diststore/storage';
+import type { StoredRecord } from '@diststore/storage';
 import { CONTENT_TYPE_BYTES_MAX, KEY_BYTES_MAX } from '@diststore/storage';
 
-import type { Partition, PutOptions } from './partition.js';
+import type { Holders, Router } from '../routing/router.js';
+import type { PartitionHost } from './partition-host.js';
+import type { PutOptions } from './partition.js';
 
-/** Where a value is kept. */
-export interface Holders {
-  readonly partition: number;
-  /** Indices of the workers that hold it, the primary first. */
-  readonly replicas: readonly number[];
+export interface Found {
+  readonly record: StoredRecord | undefined;
+  readonly holders: Holders;
 }
 
 export interface Receipt extends Holders {
@@ -20,64 +20,80 @@ export interface Receipt extends Holders {
 }
 
 export interface KeyspaceOptions {
-  readonly workerIndex: number;
   readonly maxValueBytes: number;
 }
 
 export class Keyspace {
-  /** Who holds the keys of this worker. Constant while there is one partition. */
-  readonly holders: Holders;
-
   constructor(
-    private readonly partition: Partition,
-    private readonly freeSpace: FreeSpace | undefined,
+    private readonly router: Router,
+    private readonly host: PartitionHost,
     private readonly options: KeyspaceOptions,
-  ) {
-    this.holders = { partition: partition.id, replicas: [options.workerIndex] };
-  }
+  ) {}
 
+  /** Keys that are kept on this worker. */
   get keys(): number {
-    return this.partition.keys;
+    return this.host.primaries().reduce((sum, { keys }) => sum + keys, 0);
   }
 
+  /** Bytes of keys and values that are kept on this worker. */
   get bytes(): number {
-    return this.partition.bytes;
+    return this.host.primaries().reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  /** @throws StoreError key-empty, key-too-long, record-corrupt */
-  get(key: Buffer): StoredRecord | undefined | Promise<StoredRecord | undefined> {
+  /**
+   * Answers at once when the key is here and its data in memory.
+   * @throws StoreError key-empty, key-too-long, record-corrupt, retry-later
+   */
+  get(key: Buffer): Found | Promise<Found> {
     checkKey(key);
-    return this.partition.get(key);
+    const holders = this.router.route(key);
+    if (holders.local === undefined) return this.getThere(key, holders);
+    const record = holders.local.get(key);
+    return record instanceof Promise ? record.then((awaited) => ({ record: awaited, holders })) : { record, holders };
   }
 
   /**
    * Stores the value and resolves when it is durable on every replica.
    * @throws StoreError key-empty, key-too-long, value-too-large, bad-parameter, disk-full, too-many-requests,
-   *   store-closed: nothing was stored; store-failed: unknown.
+   *   store-closed, retry-later: nothing was stored; store-failed, outcome-unknown: unknown.
    */
   async put(key: Buffer, value: Buffer, options: PutOptions = {}): Promise<Receipt & { readonly created: boolean }> {
     checkKey(key);
-    const { maxValueBytes } = this.options;
-    if (value.length > maxValueBytes) {
-      const detail = `The limit is ${maxValueBytes} bytes (maxValueBytes); the value has ${value.length}.`;
-      throw new StoreError('value-too-large', detail, { facts: { limitBytes: maxValueBytes, setting: 'maxValueBytes' } });
-    }
+    this.checkValue(value);
     checkContentType(options.contentType);
-    this.freeSpace?.take(key.length + value.length);
-    const { version, created } = await this.partition.put(key, value, options);
-    return { version, created, ...this.holders };
+    const { partition, replicas } = this.router.route(key);
+    const outcome = await this.router.perform(partition, { type: 'put', key, value, options });
+    if (outcome.type !== 'stored') throw unexpected(outcome.type);
+    return { version: outcome.version, created: outcome.created, partition, replicas };
   }
 
   /** Resolves with undefined when there was nothing to delete. @throws as `put`, but never disk-full. */
   async delete(key: Buffer): Promise<Receipt | undefined> {
     checkKey(key);
-    const version = await this.partition.delete(key);
-    return version === undefined ? undefined : { version, ...this.holders };
+    const { partition, replicas } = this.router.route(key);
+    const outcome = await this.router.perform(partition, { type: 'delete', key });
+    if (outcome.type === 'absent') return undefined;
+    if (outcome.type !== 'deleted') throw unexpected(outcome.type);
+    return { version: outcome.version, partition, replicas };
   }
 
-  /** Removes every key that this worker serves; resolves with their number. @throws as `delete` */
-  clear(): Promise<number> {
-    return this.partition.clear();
+  /** Removes every key; under placement `local`, every key of this worker. @throws as `delete` */
+  clear(): Promise<{ removed: number; workers: number[] }> {
+    return this.router.clear();
+  }
+
+  private async getThere(key: Buffer, holders: Holders): Promise<Found> {
+    const outcome = await this.router.perform(holders.partition, { type: 'get', key });
+    if (outcome.type === 'absent') return { record: undefined, holders };
+    if (outcome.type !== 'found') throw unexpected(outcome.type);
+    return { record: outcome.record, holders };
+  }
+
+  private checkValue(value: Buffer): void {
+    const { maxValueBytes } = this.options;
+    if (value.length <= maxValueBytes) return;
+    const detail = `The limit is ${maxValueBytes} bytes (maxValueBytes); the value has ${value.length}.`;
+    throw new StoreError('value-too-large', detail, { facts: { limitBytes: maxValueBytes, setting: 'maxValueBytes' } });
   }
 }
 
@@ -93,4 +109,8 @@ function checkContentType(contentType: string | undefined): void {
   if (contentType !== undefined && contentType.length > CONTENT_TYPE_BYTES_MAX) {
     throw new StoreError('bad-parameter', `A Content-Type has at most ${CONTENT_TYPE_BYTES_MAX} characters.`);
   }
+}
+
+function unexpected(type: string): StoreError {
+  return new StoreError('internal', `An operation ended as ${type}.`);
 }

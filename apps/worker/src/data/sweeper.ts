@@ -4,6 +4,7 @@
  */
 import type { Log } from '@diststore/process';
 
+import type { PartitionHost } from './partition-host.js';
 import type { Partition } from './partition.js';
 
 /** A sweep that takes longer says how far it is. */
@@ -15,7 +16,7 @@ export class Sweeper {
   private readonly stopping = new AbortController();
 
   constructor(
-    private readonly partition: Partition,
+    private readonly host: PartitionHost,
     private readonly log: Log,
     private readonly intervalMs: number,
   ) {}
@@ -36,32 +37,34 @@ export class Sweeper {
   private async sweep(): Promise<void> {
     const { signal } = this.stopping;
     try {
-      await this.removeCleared(signal);
-      let more = true;
-      while (more && !signal.aborted) more = await this.partition.sweepExpired();
+      for (const partition of this.host.primaries()) {
+        await this.removeCleared(partition, signal);
+        let more = true;
+        while (more && !signal.aborted) more = await partition.sweepExpired();
+      }
     } catch (error) {
       this.log.warn(`Sweep put off: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
 
-  private async removeCleared(signal: AbortSignal): Promise<void> {
-    while (this.partition.clearPending) {
-      const { clearedThrough } = this.partition;
-      if (!(await this.sweepWholePartition(signal))) return;
+  private async removeCleared(partition: Partition, signal: AbortSignal): Promise<void> {
+    while (partition.clearPending) {
+      const { clearedThrough } = partition;
+      if (!(await this.sweepWholePartition(partition, signal))) return;
       // After a further clear meanwhile this does nothing, and the partition is gone through again.
-      await this.partition.finishClear(clearedThrough);
+      await partition.finishClear(clearedThrough);
     }
   }
 
   /** @returns false when it was stopped before the end. */
-  private async sweepWholePartition(signal: AbortSignal): Promise<boolean> {
+  private async sweepWholePartition(partition: Partition, signal: AbortSignal): Promise<boolean> {
     let from: Buffer | undefined;
     let nextReportMs = performance.now() + PROGRESS_EVERY_MS;
     for (let steps = 1; !signal.aborted; steps += 1) {
-      from = await this.partition.sweepCleared(from);
+      from = await partition.sweepCleared(from);
       if (from === undefined) return true;
       if (performance.now() < nextReportMs) continue;
-      this.log.log(`Removing cleared rows: ${steps} steps done`);
+      this.log.log(`Removing cleared rows of partition ${partition.id}: ${steps} steps done`);
       nextReportMs = performance.now() + PROGRESS_EVERY_MS;
     }
     return false;

@@ -6,7 +6,8 @@ import { StoreError } from '@diststore/base';
 import { Reply } from '@diststore/http';
 import type { StoredRecord } from '@diststore/storage';
 
-import type { Holders, Receipt } from '../data/keyspace.js';
+import type { Receipt } from '../data/keyspace.js';
+import type { Holders } from '../routing/router.js';
 
 const DEFAULT_CONTENT_TYPE = 'application/octet-stream';
 

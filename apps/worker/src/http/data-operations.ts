@@ -9,7 +9,7 @@ import { StoreError } from '@diststore/base';
 import { readBody, Reply } from '@diststore/http';
 import { systemClock } from '@diststore/process';
 
-import type { Keyspace } from '../data/keyspace.js';
+import type { Found, Keyspace } from '../data/keyspace.js';
 import type { WorkerConfig } from '../worker.options.js';
 import { KEYSPACE, WORKER_CONFIG } from '../worker.tokens.js';
 import { keyNotFound, receiptReply, valueReply } from './answers.js';
@@ -25,7 +25,7 @@ export class DataOperations {
   get(key: Buffer): Reply | Promise<Reply> {
     const found = this.keyspace.get(key);
     return found instanceof Promise
-      ? found.then((record) => this.answer(key, record))
+      ? found.then((awaited) => this.answer(key, awaited))
       : this.answer(key, found);
   }
 
@@ -58,8 +58,7 @@ export class DataOperations {
   }
 
   async clear(): Promise<Reply> {
-    const { replicas } = this.keyspace.holders;
-    return Reply.json(200, { removed: await this.keyspace.clear(), replicas });
+    return Reply.json(200, await this.keyspace.clear());
   }
 
   private async put(key: Buffer, value: Buffer, options: Parameters<Keyspace['put']>[2]): Promise<Reply> {
@@ -67,8 +66,8 @@ export class DataOperations {
     return receiptReply(receipt.created ? 201 : 200, key, receipt);
   }
 
-  private answer(key: Buffer, record: Awaited<ReturnType<Keyspace['get']>>): Reply {
+  private answer(key: Buffer, { record, holders }: Found): Reply {
     if (record === undefined) throw keyNotFound(key);
-    return valueReply(record, this.keyspace.holders, systemClock.wallNowMs());
+    return valueReply(record, holders, systemClock.wallNowMs());
   }
 }

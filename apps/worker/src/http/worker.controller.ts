@@ -4,12 +4,12 @@ import { StoreError } from '@diststore/base';
 import { Reply } from '@diststore/http';
 import { request } from 'undici';
 
+import type { Keyspace } from '../data/keyspace.js';
+import { PartitionHost } from '../data/partition-host.js';
 import type { LinkStatus, MasterLink } from '../membership/master-link.js';
 import type { WorkerConfig } from '../worker.options.js';
-import { MASTER_LINK, WORKER_CONFIG, WORKER_IDENTITY } from '../worker.tokens.js';
+import { KEYSPACE, MASTER_LINK, WORKER_CONFIG, WORKER_IDENTITY } from '../worker.tokens.js';
 import type { WorkerIdentity } from '../worker-identity.js';
-import type { Keyspace } from '../data/keyspace.js';
-import { KEYSPACE } from '../worker.tokens.js';
 
 /** The master answers when the new worker serves, or says why it does not. */
 const CREATE_TIMEOUT_MS = 60_000;
@@ -19,15 +19,25 @@ export class WorkerController {
   constructor(
     @Inject(WORKER_IDENTITY) private readonly identity: WorkerIdentity,
     @Inject(KEYSPACE) private readonly keyspace: Keyspace,
-    @Inject(MASTER_LINK) private readonly master: MasterLink,
+    @Inject(PartitionHost) private readonly host: PartitionHost,
+    @Inject(MASTER_LINK) private readonly master: MasterLink | undefined,
     @Inject(WORKER_CONFIG) private readonly config: WorkerConfig,
   ) {}
 
   @Get()
   async connect(): Promise<object> {
-    const master: LinkStatus = await this.master.connect();
-    const { keys, bytes, holders } = this.keyspace;
-    return { ...this.identity, state: 'serving', keys, bytes, ...holders, master };
+    const master: LinkStatus | { state: 'standalone' } = (await this.master?.connect()) ?? {
+      state: 'standalone',
+    };
+    const { keys, bytes } = this.keyspace;
+    return {
+      ...this.identity,
+      state: 'serving',
+      keys,
+      bytes,
+      partitions: this.host.primaries().length,
+      master,
+    };
   }
 
   @Get(':index')

@@ -68,7 +68,8 @@ export class Checker {
     if (leads && committed > ghost.committed.length) {
       for (let seq = ghost.committed.length + 1; seq <= committed; seq += 1) {
         const chain = replica.probe.chainAt(seq);
-        if (chain === undefined) throw new Violation(`LOST_WRITE: entry ${seq} of ${partition} was committed unseen`);
+        if (chain === undefined)
+          throw new Violation(`LOST_WRITE: entry ${seq} of ${partition} was committed unseen`);
         ghost.committed.push(chain);
       }
       this.seen.commits += 1;
@@ -81,7 +82,9 @@ export class Checker {
     const theirs = replica.probe.chainAt(committed);
     const ours = ghost.committed[committed - 1];
     if (theirs !== undefined && ours !== undefined && !sameChain(theirs, ours))
-      throw new Violation(`DIVERGED: ${worker.name} has another entry ${committed} of partition ${partition} than was committed`);
+      throw new Violation(
+        `DIVERGED: ${worker.name} has another entry ${committed} of partition ${partition} than was committed`,
+      );
     if (replica.probe.role === 'primary' && this.clocksHold) this.checkServer(worker, partition, ghost);
   }
 
@@ -99,7 +102,9 @@ export class Checker {
     for (const other of this.workers) {
       if (other === worker || !other.isUp) continue;
       if (other.replicas.get(partition)?.mayServe(other.localMs()) === true)
-        throw new Violation(`TWO_PRIMARIES: ${worker.name} and ${other.name} may both serve partition ${partition}`);
+        throw new Violation(
+          `TWO_PRIMARIES: ${worker.name} and ${other.name} may both serve partition ${partition}`,
+        );
     }
     // The disk of a sole replica may know of a commit before its process does; reads go to the disk.
     if (worker.isSole(partition)) return;
@@ -140,7 +145,9 @@ export class Checker {
       const rows = worker.disk.rows(partition);
       if (rows.installed !== undefined && rows.installed.incarnation !== member.incarnation) continue;
       if (rows.installed?.state === 'loading')
-        throw new Violation(`LOST_WRITE: ${worker.name} is in sync for partition ${partition} and half erased`);
+        throw new Violation(
+          `LOST_WRITE: ${worker.name} is in sync for partition ${partition} and half erased`,
+        );
       const last = worker.disk.lastSeq(partition);
       const chain = worker.disk.chainAt(partition, committed.length);
       const expected = committed.at(-1) as Chain;
@@ -158,7 +165,11 @@ export class Checker {
     return this.workers.filter((worker) =>
       !worker.damaged.has(partition) && configuration?.insync.some((member) => {
         const installed = worker.disk.rows(partition).installed;
-        const self = { worker: worker.index, store: worker.store, incarnation: installed?.incarnation ?? member.incarnation };
+        const self = {
+          worker: worker.index,
+          store: worker.store,
+          incarnation: installed?.incarnation ?? member.incarnation,
+        };
         return sameMember(member, self);
       }),
     );

@@ -88,7 +88,14 @@ const BASE: Profile = {
 
 export const PROFILES: Readonly<Record<string, Profile>> = {
   mixed: BASE,
-  calm: { ...BASE, name: 'calm', faults: { handover: 2, move: 3, planned: 1 }, loss: 0, duplicate: 0, late: 0 },
+  calm: {
+    ...BASE,
+    name: 'calm',
+    faults: { handover: 2, move: 3, planned: 1 },
+    loss: 0,
+    duplicate: 0,
+    late: 0,
+  },
   network: {
     ...BASE,
     name: 'network',
@@ -127,6 +134,18 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
 
 /** The profile that a seed gets when none is named: mostly everything at once, sometimes one thing in depth. */
 export function profileOf(seed: number): Profile {
-  const names = ['mixed', 'network', 'mixed', 'crashes', 'mixed', 'moves', 'master', 'mixed', 'clocks', 'bytes', 'calm'];
+  const names = [
+    'mixed',
+    'network',
+    'mixed',
+    'crashes',
+    'mixed',
+    'moves',
+    'master',
+    'mixed',
+    'clocks',
+    'bytes',
+    'calm',
+  ];
   return PROFILES[names[seed % names.length] as string] as Profile;
 }

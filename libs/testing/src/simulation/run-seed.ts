@@ -45,7 +45,8 @@ export function replayCommand({ seed, profile }: Pick<SimulationResult, 'seed' |
 
 function profileFor(seed: number, name: string | undefined): Profile {
   const profile = name === undefined ? profileOf(seed) : PROFILES[name];
-  if (profile === undefined) throw new Error(`There is no profile ${String(name)}; there are ${Object.keys(PROFILES).join(', ')}.`);
+  if (profile === undefined)
+    throw new Error(`There is no profile ${String(name)}; there are ${Object.keys(PROFILES).join(', ')}.`);
   return profile;
 }
 

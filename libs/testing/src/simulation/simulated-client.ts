@@ -80,13 +80,19 @@ export class SimulatedClient {
     });
   }
 
-  private finish(request: ClientRequest, call: number, answer: ClientAnswer | undefined, maybeDone: boolean): void {
+  private finish(
+    request: ClientRequest,
+    call: number,
+    answer: ClientAnswer | undefined,
+    maybeDone: boolean,
+  ): void {
     const { sim } = this;
     const end = answer === undefined ? Infinity : sim.time.nowMs;
     const certain = answer !== undefined;
     const { key, value, expected } = request;
     sim.trace(
-      () => `client ${this.index}: ${request.type} ${key} ${value} (if ${expected}) -> ${answer === undefined ? (maybeDone ? 'unknown' : 'not done') : JSON.stringify(answer)}`,
+      () =>
+        `client ${this.index}: ${request.type} ${key} ${value} (if ${expected}) -> ${answer === undefined ? (maybeDone ? 'unknown' : 'not done') : JSON.stringify(answer)}`,
     );
     if (!certain) this.stats[maybeDone ? 'unknown' : 'failed'] += 1;
     else if (answer.type === 'written') this.stats.written += 1;
@@ -114,7 +120,10 @@ export class SimulatedClient {
       else checker.record(key, { ...base, type: 'reject', value: answer.value });
     } else {
       if (answer !== undefined) this.known.set(key, type === 'delete' ? 0 : base.value);
-      checker.record(key, { ...base, type: type === 'putIf' ? 'swap' : type === 'delete' ? 'delete' : 'write' });
+      checker.record(key, {
+        ...base,
+        type: type === 'putIf' ? 'swap' : type === 'delete' ? 'delete' : 'write',
+      });
     }
   }
 }

@@ -102,7 +102,8 @@ export class SimulatedMaster {
     const nowMs = this.sim.time.nowMs;
     const known = this.record.registrations.get(hello.worker);
     const last = this.heard.get(hello.worker);
-    const isCurrentLive = last !== undefined && nowMs - last.atMs < LIVE_MS && last.hello.store === known?.current.store;
+    const isCurrentLive =
+      last !== undefined && nowMs - last.atMs < LIVE_MS && last.hello.store === known?.current.store;
     const admission = admit(known, hello, { isCurrentLive, nextNumber: this.record.nextNumber });
     if ('refused' in admission) return undefined;
     this.record.nextNumber += 1;
@@ -175,7 +176,9 @@ export class SimulatedMaster {
     const target = this.record.targets.get(proposal.partition);
     const decision = decide(stored, proposal, {
       gen: this.record.gen,
-      registered: new Map([...this.record.registrations].map(([worker, { current }]) => [worker, current.store])),
+      registered: new Map(
+        [...this.record.registrations].map(([worker, { current }]) => [worker, current.store]),
+      ),
       target,
       minInSyncGoal: minInSyncGoal({
         replicationFactor: target?.replicas.length ?? 1,

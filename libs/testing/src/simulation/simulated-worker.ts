@@ -3,8 +3,24 @@
  * network. It decides nothing; whatever it does beyond the contract of `ReplicaEvent` would be a bug of the host.
  */
 import { InvariantError } from '@diststore/base';
-import { generation, hasMember, incarnation, memberOf, partitionId, storeId, workerIndex } from '@diststore/cluster';
-import type { Configuration, Generation, Member, ReplicaProposal, StoreId, Target, WorkerIndex } from '@diststore/cluster';
+import {
+  generation,
+  hasMember,
+  incarnation,
+  memberOf,
+  partitionId,
+  storeId,
+  workerIndex,
+} from '@diststore/cluster';
+import type {
+  Configuration,
+  Generation,
+  Member,
+  ReplicaProposal,
+  StoreId,
+  Target,
+  WorkerIndex,
+} from '@diststore/cluster';
 import {
   assembleBeacon,
   decodeBeacon,
@@ -137,7 +153,9 @@ export class SimulatedWorker {
   }
 
   private newDisk(): SimulatedDisk {
-    return new SimulatedDisk({ applied: (partition, entries) => this.sim.checker.applied(this, partition, entries) });
+    return new SimulatedDisk({
+      applied: (partition, entries) => this.sim.checker.applied(this, partition, entries),
+    });
   }
 
   localMs(): number {
@@ -162,7 +180,8 @@ export class SimulatedWorker {
     this.boot += 1;
     this.nonce = this.sim.random.hex(8);
     // Every process reads its monotonic clock from an origin of its own.
-    this.originMs = this.sim.random.between(0, 10_000) - this.sim.time.nowMs * this.rate + this.sim.time.nowMs;
+    this.originMs =
+      this.sim.random.between(0, 10_000) - this.sim.time.nowMs * this.rate + this.sim.time.nowMs;
     this.pausedUntilMs = 0;
     this.lastBeaconMs = 0;
     this.masterHeardMs = -Infinity;
@@ -256,7 +275,13 @@ export class SimulatedWorker {
     this.quarantined.add(partition);
     this.enqueue({
       partition,
-      effect: { type: 'persist', number: 0, ver: null, urgent: true, writes: [{ type: 'erase' }, { type: 'installed', state: fresh }] },
+      effect: {
+        type: 'persist',
+        number: 0,
+        ver: null,
+        urgent: true,
+        writes: [{ type: 'erase' }, { type: 'installed', state: fresh }],
+      },
       replica: undefined,
       then: () => {
         this.damaged.delete(partition);
@@ -294,7 +319,8 @@ export class SimulatedWorker {
     for (const partition of [...this.replicas.keys()])
       this.step(partition, { type: 'tick', wallMs, masterReachable, ...this.moment() });
     if (this.localMs() - this.lastBeaconMs >= this.timing.beaconMs) this.sendBeacons();
-    if (this.stopping && [...this.replicas.values()].every((replica) => replica.mayStop)) this.sim.stopped(this);
+    if (this.stopping && [...this.replicas.values()].every((replica) => replica.mayStop))
+      this.sim.stopped(this);
   }
 
   private sendBeacons(): void {
@@ -333,7 +359,8 @@ export class SimulatedWorker {
         if (effect.type !== 'beaconAnswer') continue;
         if (effect.accepted)
           accepted.push({ partition: item.partition, ver: item.ver, incarnation: replica.self.incarnation });
-        else if (effect.newer !== undefined) rejected.push({ partition: item.partition, configuration: effect.newer });
+        else if (effect.newer !== undefined)
+          rejected.push({ partition: item.partition, configuration: effect.newer });
       }
     }
     const answer: BeaconAnswer = { boot: beacon.boot, sentAtMs: beacon.sentAtMs, accepted, rejected };
@@ -347,10 +374,12 @@ export class SimulatedWorker {
       const from: Member = { worker: sender.worker, store: sender.store, incarnation: of };
       const { sentAtMs, boot } = answer;
       if (boot !== this.boot) continue;
-      if (this.replicas.has(partition)) this.step(partition, { type: 'beaconAccepted', from, ver, sentAtMs, boot, ...this.moment() });
+      if (this.replicas.has(partition))
+        this.step(partition, { type: 'beaconAccepted', from, ver, sentAtMs, boot, ...this.moment() });
     }
     for (const { partition, configuration } of answer.rejected)
-      if (this.replicas.has(partition)) this.step(partition, { type: 'configuration', configuration, ...this.moment() });
+      if (this.replicas.has(partition))
+        this.step(partition, { type: 'configuration', configuration, ...this.moment() });
   }
 
   // ----------------------------------------------------------------------------------------------------------- master
@@ -390,7 +419,8 @@ export class SimulatedWorker {
     for (const [partition, configuration] of configurations) {
       if (configuration.gen < this.fence) continue;
       this.birth(partition, configuration);
-      if (this.replicas.has(partition)) this.step(partition, { type: 'configuration', configuration, ...this.moment() });
+      if (this.replicas.has(partition))
+        this.step(partition, { type: 'configuration', configuration, ...this.moment() });
     }
   }
 
@@ -436,7 +466,8 @@ export class SimulatedWorker {
       );
       this.sim.sendFromMaster(this, () => {
         if (this.process !== process || !this.replicas.has(partition)) return;
-        if (decision === undefined) this.step(partition, { type: 'proposalFailed', proposalId, ...this.moment() });
+        if (decision === undefined)
+          this.step(partition, { type: 'proposalFailed', proposalId, ...this.moment() });
         else this.step(partition, { type: 'proposalAnswer', proposalId, decision, ...this.moment() });
       });
     });
@@ -492,7 +523,9 @@ export class SimulatedWorker {
           if (entry === undefined) break;
           entries.push(entry);
         }
-        this.later(1, () => this.step(partition, { type: 'logRead', worker: effect.worker, entries, ...this.moment() }));
+        this.later(1, () =>
+          this.step(partition, { type: 'logRead', worker: effect.worker, entries, ...this.moment() }),
+        );
         return;
       }
       case 'snapshotOpen': {
@@ -539,7 +572,8 @@ export class SimulatedWorker {
     if (this.sim.profile.encoded) {
       const bytes = encodeMessage({ partition: partitionId(partition), incarnation: of, message });
       const decoded = decodeMessage(bytes);
-      if (decoded === undefined) throw new Violation(`CODEC: a message of type ${message.type} does not survive its bytes`);
+      if (decoded === undefined)
+        throw new Violation(`CODEC: a message of type ${message.type} does not survive its bytes`);
       sent = decoded.message;
     }
     if (!other.isUp && this.sim.random.chance(0.7))
@@ -598,7 +632,8 @@ export class SimulatedWorker {
       then?.();
     }
     for (const [replica, { partition, number, ver }] of newest)
-      if (this.replicas.get(partition) === replica) this.step(partition, { type: 'persisted', number, ver, ...this.moment() });
+      if (this.replicas.get(partition) === replica)
+        this.step(partition, { type: 'persisted', number, ver, ...this.moment() });
     this.kick();
   }
 
@@ -625,7 +660,11 @@ export class SimulatedWorker {
   private read(replica: ProbedReplica, request: ClientRequest, answer: (answer: ClientAnswer) => void): void {
     const token = replica.beginRead(this.moment());
     if (typeof token === 'string') {
-      answer(token === 'not-primary' ? { type: 'elsewhere', hint: this.hint(replica) } : { type: 'failed', unknown: false });
+      answer(
+        token === 'not-primary'
+          ? { type: 'elsewhere', hint: this.hint(replica) }
+          : { type: 'failed', unknown: false },
+      );
       return;
     }
     const value = this.lookUp(replica, request);
@@ -637,10 +676,18 @@ export class SimulatedWorker {
     this.later(this.sim.random.between(0, 3), finish);
   }
 
-  private readConfirmed(replica: ProbedReplica, request: ClientRequest, answer: (answer: ClientAnswer) => void): void {
+  private readConfirmed(
+    replica: ProbedReplica,
+    request: ClientRequest,
+    answer: (answer: ClientAnswer) => void,
+  ): void {
     const begun = replica.beginConfirmedRead();
     if (typeof begun === 'string') {
-      answer(begun === 'not-primary' ? { type: 'elsewhere', hint: this.hint(replica) } : { type: 'failed', unknown: false });
+      answer(
+        begun === 'not-primary'
+          ? { type: 'elsewhere', hint: this.hint(replica) }
+          : { type: 'failed', unknown: false },
+      );
       return;
     }
     const token: ReadToken = begun;
@@ -698,12 +745,14 @@ export class SimulatedWorker {
   }
 
   handover(partition: number): void {
-    if (this.replicas.has(partition)) this.step(partition, { type: 'handover', to: undefined, ...this.moment() });
+    if (this.replicas.has(partition))
+      this.step(partition, { type: 'handover', to: undefined, ...this.moment() });
   }
 
   shutdown(): void {
     this.stopping = true;
-    for (const partition of [...this.replicas.keys()]) this.step(partition, { type: 'shutdown', ...this.moment() });
+    for (const partition of [...this.replicas.keys()])
+      this.step(partition, { type: 'shutdown', ...this.moment() });
   }
 
   /** Damages one row of a log on disk, to be found at the next start. */
@@ -738,7 +787,8 @@ function decideCommand(request: ClientRequest, view: WriteView): Decided {
   const key = text(request.key);
   const old = view.get(key);
   const value = old === undefined ? 0 : numberOf(old);
-  if (request.type === 'putIf' && value !== request.expected) return { type: 'answer', result: text(`rejected ${value}`) };
+  if (request.type === 'putIf' && value !== request.expected)
+    return { type: 'answer', result: text(`rejected ${value}`) };
   if (request.type === 'delete') {
     if (old === undefined) return { type: 'answer', result: text('absent') };
     return {
@@ -751,7 +801,14 @@ function decideCommand(request: ClientRequest, view: WriteView): Decided {
   return {
     type: 'write',
     ops: [
-      { type: 'put', key, expireAtMs: 0, contentType: undefined, payload: text(String(request.value)), oldExpireAtMs: 0 },
+      {
+        type: 'put',
+        key,
+        expireAtMs: 0,
+        contentType: undefined,
+        payload: text(String(request.value)),
+        oldExpireAtMs: 0,
+      },
     ],
     counts: { keys: counts.keys + (old === undefined ? 1 : 0), bytes: 0 },
     result: text(String(value)),

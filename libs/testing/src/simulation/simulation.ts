@@ -32,7 +32,12 @@ export interface SimulationOptions {
   readonly tracer?: Tracer;
 }
 
-export type Tracer = (worker: SimulatedWorker, partition: number, event: ReplicaEvent, effects: readonly Effect[]) => void;
+export type Tracer = (
+  worker: SimulatedWorker,
+  partition: number,
+  event: ReplicaEvent,
+  effects: readonly Effect[],
+) => void;
 
 export interface SimulationResult {
   readonly seed: number;
@@ -124,7 +129,9 @@ export class Simulation {
     const healedMs = this.time.nowMs;
     while (!this.isFullyServing()) {
       if (this.time.nowMs - healedMs > this.profile.recoveryMs)
-        throw new Violation(`NOT_RECOVERED: ${this.whatIsMissing() ?? 'nothing'} ${this.profile.recoveryMs} ms after all faults ended`);
+        throw new Violation(
+          `NOT_RECOVERED: ${this.whatIsMissing() ?? 'nothing'} ${this.profile.recoveryMs} ms after all faults ended`,
+        );
       this.time.runUntil(this.time.nowMs + 100);
     }
     this.recoveredAfterMs = this.time.nowMs - healedMs;
@@ -167,7 +174,8 @@ export class Simulation {
   configured(partition: number, configuration: Configuration): void {
     const { gen, epoch, insync, primary, kind } = configuration;
     this.trace(
-      () => `master: partition ${partition} is ${gen}.${epoch} by ${kind}: primary ${primary.worker}, in sync ${insync.map(({ worker }) => worker).join(',')}`,
+      () =>
+        `master: partition ${partition} is ${gen}.${epoch} by ${kind}: primary ${primary.worker}, in sync ${insync.map(({ worker }) => worker).join(',')}`,
     );
     this.checker.configured(partition, configuration);
   }
@@ -206,7 +214,9 @@ export class Simulation {
     const disturbed = !this.faultsOver;
     if (disturbed && random.chance(profile.loss)) return;
     const delayMs = (): number =>
-      disturbed && random.chance(profile.late) ? random.between(10, profile.lateMsMax) : random.between(0.1, 2);
+      disturbed && random.chance(profile.late)
+        ? random.between(10, profile.lateMsMax)
+        : random.between(0.1, 2);
     time.after(delayMs(), run);
     if (disturbed && random.chance(profile.duplicate)) time.after(delayMs(), run);
   }
@@ -265,7 +275,10 @@ export class Simulation {
       case 'cutBoth': {
         const other = random.pick(this.workers);
         if (other === worker) return;
-        this.trace(() => `cut ${worker.index} ${kind === 'cutBoth' ? '<->' : '->'} ${other.index} until ${untilMs.toFixed(0)}`);
+        this.trace(
+          () =>
+            `cut ${worker.index} ${kind === 'cutBoth' ? '<->' : '->'} ${other.index} until ${untilMs.toFixed(0)}`,
+        );
         this.cut(worker.index, other.index, untilMs);
         if (kind === 'cutBoth') this.cut(other.index, worker.index, untilMs);
         return;
@@ -303,7 +316,8 @@ export class Simulation {
       case 'corrupt':
         if (this.isSpare(worker)) {
           this.restartLater(worker, untilMs);
-          if (worker.corrupt(partition)) this.trace(() => `the log of partition ${partition} on ${worker.name} is damaged`);
+          if (worker.corrupt(partition))
+            this.trace(() => `the log of partition ${partition} on ${worker.name} is damaged`);
         }
         return;
       case 'move':
@@ -423,7 +437,9 @@ export class Simulation {
         const digest = digestOf(rows);
         first ??= digest;
         if (digest !== first)
-          throw new Violation(`DIVERGED: replicas of partition ${partition} differ:\n  ${first}\n  ${digest}`);
+          throw new Violation(
+            `DIVERGED: replicas of partition ${partition} differ:\n  ${first}\n  ${digest}`,
+          );
       }
     }
   }
