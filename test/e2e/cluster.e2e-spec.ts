@@ -114,7 +114,9 @@ describe('placement hashed', () => {
       const answers = await Promise.all(['a', 'b', 'c', 'd'].map((key) => two.get(`/get/${key}`)));
       return answers.every(({ status }) => status === 404);
     });
-    await forEach(100, async (i) => void (await one.put(`/put/k${i}/x`)));
+    await forEach(100, async (i) => {
+      await one.put(`/put/k${i}/x`);
+    });
     expect((await two.delete('/clear')).json()).toMatchObject({ workers: [1, 2] });
     expectProblem(await one.get('/get/k5'), { status: 404, code: 'key-not-found' });
   });
@@ -148,7 +150,9 @@ describe('placement hashed', () => {
     const box = sandbox();
     const { master, workers } = await startCluster(box, 2, ['--heartbeat-ms=100', '--silent-after-ms=300']);
     const [, one] = workers as [never, HttpClient];
-    await forEach(40, async (i) => void (await one.put(`/put/k${i}/v${i}`)));
+    await forEach(40, async (i) => {
+      await one.put(`/put/k${i}/v${i}`);
+    });
     const second = (await master.http.get('/master')).json() as { workers: { index: number; pid: number }[] };
     const pid = second.workers.find(({ index }) => index === 2)?.pid ?? 0;
     process.kill(pid, 'SIGKILL');
@@ -165,7 +169,9 @@ describe('placement hashed', () => {
   it('serves what it held after all processes were killed, also while the master is away', async () => {
     const box = sandbox();
     const { master, workers } = await startCluster(box, 2);
-    await forEach(40, async (i) => void (await workers[1]?.put(`/put/k${i}/v${i}`)));
+    await forEach(40, async (i) => {
+      await workers[1]?.put(`/put/k${i}/v${i}`);
+    });
     const ports = [master.port + 1, master.port + 2];
     await master.process.kill();
     for (const pid of await box.pids()) process.kill(pid, 'SIGKILL');
