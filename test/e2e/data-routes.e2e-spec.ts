@@ -78,7 +78,7 @@ describe('receipts', () => {
     const cleared = await http.send(method, target);
     expect([cleared.status, cleared.json()]).toEqual([200, { removed: 3, workers: [7] }]);
     expectProblem(await http.get('/get/b'), { status: 404, code: 'key-not-found' });
-    expect((await http.send(method, target)).json()).toEqual({ removed: 0, replicas: [7] });
+    expect((await http.send(method, target)).json()).toEqual({ removed: 0, workers: [7] });
   });
 
   it('a version is never used twice, also after a delete and a clear', async () => {

@@ -48,13 +48,7 @@ const canMount =
     await mkdir(mountPoint);
     const port = await freePorts();
     const main = path.join(ROOT, 'dist/apps/worker/src/main.js');
-    const worker = [
-      main,
-      `${port}`,
-      '--index=1',
-      '--master-url=http://127.0.0.1:9',
-      `--data-dir=${mountPoint}`,
-    ];
+    const worker = [main, `${port}`, '--index=1', '--standalone', `--data-dir=${mountPoint}`];
     const script = `${MOUNT} && shift 2 && { "$@"; echo "first run: exit code $?"; exec "$@"; }`;
     const args = [String(32 * MiB), mountPoint, process.execPath, ...worker, ...flags];
     const runs = await sandbox().run('worker on a small disk', {

@@ -15,12 +15,9 @@ const sandbox = useSandbox('each');
 
 const CONNECTIONS = 10_000;
 /** Long enough to open all of them on a slow machine before the first is closed. */
-const REQUEST_TIMEOUT_MS = 6000;
+const REQUEST_TIMEOUT_MS = 8000;
 /** While everybody else hangs on. The worker is one thread, and was given ten thousand connections. */
 const ANSWER_MS_MAX = 2000;
-
-/** Of those that fit. A few wait in the kernel's queue for a second, and the first may be closed before they come out. */
-const HELD_AT_ONCE = 0.95;
 
 const CLIENT = fileURLToPath(new URL('idle-connections.mjs', import.meta.url));
 /** What a process of Node needs besides. */
@@ -67,7 +64,7 @@ it('10,000 silent connections: others are served meanwhile, and all are closed i
       answers += 1;
     }
   };
-  const expected = HELD_AT_ONCE * Math.min(CONNECTIONS, descriptorsMax() - DESCRIPTORS_OF_WORKER);
+  const expected = Math.min(CONNECTIONS, descriptorsMax() - DESCRIPTORS_OF_WORKER);
 
   await Promise.all([
     sandbox().eventually('the worker holds all it can', async () => (await connections()) >= expected),

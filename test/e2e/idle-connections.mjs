@@ -3,50 +3,49 @@
  *
  *     node idle-connections.mjs <port> <count>
  *
- * Prints `open <n>` when every attempt has ended, and `closed <n>` when the other side has closed the last one.
+ * Prints `open <n>` when all are open, and `closed <n>` when the other side has closed the last one.
+ *
+ * They are opened in batches that the kernel's queue of connections to accept can hold; beyond it, it drops and repeats
+ * them after a second. The queue is first in, first out: once a request on a further connection is answered, all
+ * before it have been accepted.
  */
+import { once } from 'node:events';
+import { get } from 'node:http';
 import { connect } from 'node:net';
 import process from 'node:process';
 
 const [, , port, count] = process.argv.map(Number);
-/** At one time. More than the server's queue of connections to accept would be turned away by the kernel. */
-const ATTEMPTS = 200;
+/** Node's servers ask for a queue of 511. */
+const BATCH = 400;
 
-let tried = 0;
-let open = 0;
+const sockets = [];
 let closed = 0;
-let underWay = 0;
+while (sockets.length < count) {
+  const batch = Array.from({ length: Math.min(BATCH, count - sockets.length) }, open);
+  sockets.push(...batch);
+  await Promise.all(batch.map((socket) => once(socket, 'connect')));
+  await isServed();
+}
+console.log(`open ${count}`);
+reportEnd();
 
-for (let i = 0; i < Math.min(ATTEMPTS, count); i++) next();
+/** Also when the request is turned away, because the server holds all that it can. */
+async function isServed() {
+  const request = get({ port, host: '127.0.0.1', path: '/livez', agent: false }, (answer) => answer.resume());
+  await once(request, 'close').catch(() => undefined);
+}
 
-function next() {
-  if (tried === count) {
-    if (underWay === 0) report();
-    return;
-  }
-  tried += 1;
-  underWay += 1;
+function open() {
   const socket = connect(port, '127.0.0.1');
-  let connected = false;
-  socket.once('connect', () => {
-    connected = true;
-    open += 1;
-    attemptEnded();
-  });
+  // A reset is one of the ways to be closed.
   socket.on('error', () => undefined);
   socket.once('close', () => {
-    if (connected) closed += 1;
-    else attemptEnded();
-    if (underWay === 0 && closed === open) console.log(`closed ${closed}`);
+    closed += 1;
+    reportEnd();
   });
-  socket.resume();
+  return socket.resume();
 }
 
-function attemptEnded() {
-  underWay -= 1;
-  next();
-}
-
-function report() {
-  console.log(`open ${open}`);
+function reportEnd() {
+  if (closed === count && sockets.length === count) console.log(`closed ${closed}`);
 }

@@ -176,6 +176,10 @@ function clusterProviders({ config, lifecycle, logger }: Program<WorkerConfig>):
           },
         });
         if (config.standalone) {
+          if (header.clusterId !== null) {
+            const detail = `The store belongs to cluster ${header.clusterId}. Start it without --standalone.`;
+            throw new StoreError('store-format', detail);
+          }
           const self = {
             index: workerIndex(index),
             store: header.storeId as StoreId,
@@ -202,11 +206,18 @@ function clusterProviders({ config, lifecycle, logger }: Program<WorkerConfig>):
     },
     {
       provide: MASTER_LINK,
-      inject: [STORAGE, STORE_HEADER, KEYSPACE, NONCE],
-      useFactory: (storage: Storage, header: StoreHeader, keyspace: Keyspace, nonce: string) => {
+      inject: [STORAGE, STORE_HEADER, KEYSPACE, MapFollower, NONCE],
+      useFactory: (
+        storage: Storage,
+        header: StoreHeader,
+        keyspace: Keyspace,
+        follower: MapFollower,
+        nonce: string,
+      ) => {
         if (config.standalone) return undefined;
         const { host } = addressOf(config);
-        let clusterId = header.clusterId;
+        // A store that stood alone has a map, of a cluster of its own, and the master refuses it by that.
+        let clusterId = header.clusterId ?? follower.current?.settings.clusterId ?? null;
         return new MasterLink({
           masterUrl,
           index,

@@ -431,47 +431,14 @@ describe('DirectAdapter: routes', () => {
 
 describe('DirectAdapter: any target', () => {
   it('is answered alike on both paths', async () => {
-    const piece = fc.constantFrom(
-      ...[
-        '/',
-        '//',
-        '/get',
-        '/put',
-        '/v1',
-        '/kv',
-        '/v1/kv',
-        '/optional',
-        '/worker',
-        '/health',
-        '/clear',
-        '/hosted',
-      ],
-      ...[
-        'a',
-        'A',
-        '..',
-        '.',
-        ';',
-        '?',
-        '#',
-        '&',
-        '=',
-        ':key',
-        '*',
-        '\\',
-        "'",
-        '%2F',
-        '%',
-        '%FF',
-        '%00',
-        '%25',
-        '%C3%A9',
-      ],
-    );
+    const starts = ['/get/', '/put/', '/v1/kv/', '/optional/', '/worker/', '/hosted/', '/clear/', '/'];
+    const plain = ['a', 'A', '/', '//', 'health', '..', '.', ';', '?', '#', '&', '=', ':key', '*', '\\', "'"];
+    const encoded = ['%2F', '%25', '%00', '%C3%A9', '%FF', '%', '%C3'];
+    const pieces = fc.array(fc.constantFrom(...plain, ...encoded), { maxLength: 5 });
     const targets = fc
-      .array(piece, { minLength: 1, maxLength: 6 })
-      .map((pieces) => `/${pieces.join('')}`.replace(/^\/+/, '/'));
-    const methods = fc.constantFrom('GET', 'GET', 'PUT', 'DELETE', 'OPTIONS', 'POST', 'PATCH', 'PROPFIND');
+      .tuple(fc.constantFrom(...starts), pieces)
+      .map(([start, rest]) => `${start}${rest.join('')}`.replace(/^\/+/, '/'));
+    const methods = fc.constantFrom('GET', 'GET', 'PUT', 'DELETE', 'OPTIONS', 'POST', 'PROPFIND');
     const connections = await Promise.all([
       RawConnection.open(direct.server),
       RawConnection.open(express.server),
@@ -485,7 +452,7 @@ describe('DirectAdapter: any target', () => {
         seen.add(one?.status ?? 0);
         expect(one).toEqual(other);
       }),
-      { numRuns: 400 },
+      { numRuns: 300 },
     );
     expect([...seen]).toEqual(expect.arrayContaining([200, 400, 404, 405]));
     connections.forEach(({ socket }) => socket.destroy());

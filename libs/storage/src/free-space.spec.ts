@@ -68,7 +68,7 @@ describe('FreeSpace', () => {
       expect.objectContaining({
         code: 'disk-full',
         facts: { freeBytes: 999, diskReserveBytes: RESERVE },
-        message: expect.stringMatching(/999 bytes .* \/data, and 1000 .* \(diskReserveBytes\)/) as string,
+        message: expect.stringMatching(/999 bytes .* \/data, and 1000 .* \(diskReserveBytes\)/),
       }),
     );
   });

@@ -49,7 +49,7 @@ describe('LevelStorage in a process that is killed', () => {
       if (line === 'ready') {
         await expect(open()).rejects.toMatchObject({
           code: 'store-locked',
-          message: expect.stringContaining(`the crash writer (process ${String(child.pid)},`) as string,
+          message: expect.stringContaining(`the crash writer (process ${String(child.pid)},`),
         });
         continue;
       }

@@ -56,7 +56,7 @@ describe('LevelStorage.open', () => {
     const storage = await open();
     await expect(open({ owner: 'worker 8' })).rejects.toMatchObject({
       code: 'store-locked',
-      message: expect.stringContaining(`open in worker 7 (process ${process.pid}, since 2`) as string,
+      message: expect.stringContaining(`open in worker 7 (process ${process.pid}, since 2`),
     });
     await storage.write([{ type: 'put', key: keyOf(1), value: Buffer.alloc(1) }]);
     await storage.close();
@@ -97,13 +97,18 @@ describe('LevelStorage.open', () => {
     await expect(open()).rejects.toEqual(CORRUPT);
   });
 
-  it('refuses a MANIFEST with any byte changed', async () => {
-    const [manifest = ''] = await filesOf(/^MANIFEST/);
-    const sound = await readFile(manifest);
-    for (let at = 0; at < sound.length; at += 5) {
-      await flipByte(manifest, at);
-      await expect(open()).rejects.toEqual(CORRUPT);
-      await writeFile(manifest, sound);
+  it.each([
+    ['CURRENT', 1],
+    ['MANIFEST', 5],
+  ])('refuses a %s file with a byte changed', async (name, step) => {
+    const [file = ''] = await filesOf(new RegExp(`^${name}`));
+    const sound = await readFile(file);
+    for (let at = 0; at < sound.length; at += step) {
+      for (const mask of [0x01, 0x20]) {
+        await flipByte(file, at, mask);
+        await expect(open()).rejects.toEqual(CORRUPT);
+        await writeFile(file, sound);
+      }
     }
     await (await open()).close();
   });
@@ -161,7 +166,7 @@ describe('LevelStorage.read', () => {
     const answers = Array.from({ length: 1000 }, () => storage.read(keyOf(1)));
     // A pause of the process may make one read look slow; then some of the next go the other way.
     expect(answers.filter((answer) => Buffer.isBuffer(answer)).length).toBeGreaterThan(100);
-    for (const answer of await Promise.all(answers)) expect(String(answer)).toBe('v');
+    for (const answer of answers) expect(String(await answer)).toBe('v');
     await storage.close();
     await directory.remove();
   });

@@ -229,7 +229,7 @@ async function commitSynced(db: Database, ops: readonly WriteOp[]): Promise<void
 function isDamage(error: unknown): boolean {
   return (
     codeOf(error) === 'LEVEL_CORRUPTION' ||
-    /Corruption:|IO error: .*: (No such file|Invalid argument|Input\/output error)/.test(messageOf(error))
+    /Corruption:|IO error: [^]*: (No such file|Invalid argument|Input\/output error)/.test(messageOf(error))
   );
 }
 

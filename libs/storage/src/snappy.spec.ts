@@ -15,7 +15,7 @@ describe('decompress', () => {
     ['a copy with an offset of one byte', '0a 08616263 0d03', 'abcabcabca'],
     ['a copy with an offset of two bytes', '06 08616263 0a0300', 'abcabc'],
     ['a copy with an offset of four bytes', '06 08616263 0b03000000', 'abcabc'],
-    ['a copy that overlaps itself', '08 0061 0d01' + '', 'aaaaaaaa'],
+    ['a copy that overlaps itself', '08 0061 0d01', 'aaaaaaaa'],
   ])('expands %s', (_what, compressed, expected) => {
     expect(inflate(compressed)).toBe(expected);
   });

@@ -14,3 +14,17 @@ export type { Command, Exit } from './running-process.js';
 export { describeStorage } from './storage-contract.js';
 export type { StorageAdapter } from './storage-contract.js';
 export { TemporaryDirectory } from './temporary-directory.js';
+export {
+  bugOptions,
+  ObservedReplica,
+  problemOfHistory,
+  PROFILES,
+  replayCommand,
+  runSeed,
+  Scenario,
+  SEEDED_BUGS,
+  SimulatedMaster,
+  Simulation,
+  traceSeed,
+} from './simulation/index.js';
+export type { Operation, Profile, SeededBug, SeedOptions, SimulationResult } from './simulation/index.js';

@@ -128,7 +128,7 @@ export function describeStorage(name: string, adapter: StorageAdapter): void {
     });
 
     describe('page', () => {
-      const letters = [...'abcdefghij'];
+      const letters = 'abcdefghij'.split('');
 
       it('lists a range in byte order, its start included and its end not', async () => {
         await storage.write([...letters].reverse().map((key) => put(key, key.toUpperCase())));
@@ -236,14 +236,14 @@ export function describeStorage(name: string, adapter: StorageAdapter): void {
       });
 
       it('shows each write to readers wholly or not at all', async () => {
-        let writing = true;
+        const done = new AbortController();
         const written = Promise.all(
           Array.from({ length: 200 }, (_unused, i) =>
             storage.write([put('left', String(i)), put('right', String(i))]),
           ),
-        ).finally(() => (writing = false));
+        ).finally(() => done.abort());
         const seen = new Set<string>();
-        while (writing) {
+        while (!done.signal.aborted) {
           const [left, right] = (await storage.page(EVERYTHING)).entries;
           seen.add(`${String(left?.value)} ${String(right?.value)}`);
           await nextTurn();

@@ -1,5 +1,8 @@
 /** Operator verbs for the whole cluster. */
-import { Controller, HttpCode, Inject, Post } from '@nestjs/common';
+import type { IncomingMessage } from 'node:http';
+
+import { Controller, HttpCode, Inject, Post, Req } from '@nestjs/common';
+import { StoreError } from '@diststore/base';
 import type { Lifecycle } from '@diststore/process';
 
 import { LIFECYCLE, SUPERVISOR } from '../master.tokens.js';
@@ -12,10 +15,16 @@ export class ClusterController {
     @Inject(LIFECYCLE) private readonly lifecycle: Lifecycle,
   ) {}
 
-  /** Stops the workers that this master started, and then the master. */
+  /**
+   * Stops the workers that this master started, and then the master. Not for browsers: any page could send it.
+   * @throws StoreError browser-refused
+   */
   @Post('stop')
   @HttpCode(202)
-  stop(): object {
+  stop(@Req() { headers }: IncomingMessage): object {
+    if (headers.origin !== undefined || headers['sec-fetch-site'] !== undefined) {
+      throw new StoreError('browser-refused', 'Use `curl -X POST` from a terminal.');
+    }
     void this.supervisor.stop({ stopWorkers: true }).then(() => this.lifecycle.stop('POST /v1/cluster/stop'));
     return { stopping: true };
   }

@@ -47,7 +47,7 @@ export class Keyspace {
   get(key: Buffer): Found | Promise<Found> {
     checkKey(key);
     const holders = this.router.route(key);
-    if (holders.local === undefined) return this.getThere(key, holders);
+    if (holders.local === undefined) return this.getThere(key, holders.partition);
     const record = holders.local.get(key);
     return record instanceof Promise ? record.then((awaited) => ({ record: awaited, holders })) : { record, holders };
   }
@@ -61,20 +61,20 @@ export class Keyspace {
     checkKey(key);
     this.checkValue(value);
     checkContentType(options.contentType);
-    const { partition, replicas } = this.router.route(key);
+    const { partition } = this.router.route(key);
     const outcome = await this.router.perform(partition, { type: 'put', key, value, options });
     if (outcome.type !== 'stored') throw unexpected(outcome.type);
-    return { version: outcome.version, created: outcome.created, partition, replicas };
+    return { version: outcome.version, created: outcome.created, ...this.holdersOf(key) };
   }
 
   /** Resolves with undefined when there was nothing to delete. @throws as `put`, but never disk-full. */
   async delete(key: Buffer): Promise<Receipt | undefined> {
     checkKey(key);
-    const { partition, replicas } = this.router.route(key);
+    const { partition } = this.router.route(key);
     const outcome = await this.router.perform(partition, { type: 'delete', key });
     if (outcome.type === 'absent') return undefined;
     if (outcome.type !== 'deleted') throw unexpected(outcome.type);
-    return { version: outcome.version, partition, replicas };
+    return { version: outcome.version, ...this.holdersOf(key) };
   }
 
   /** Removes every key; under placement `local`, every key of this worker. @throws as `delete` */
@@ -82,11 +82,17 @@ export class Keyspace {
     return this.router.clear();
   }
 
-  private async getThere(key: Buffer, holders: Holders): Promise<Found> {
-    const outcome = await this.router.perform(holders.partition, { type: 'get', key });
-    if (outcome.type === 'absent') return { record: undefined, holders };
-    if (outcome.type !== 'found') throw unexpected(outcome.type);
-    return { record: outcome.record, holders };
+  private async getThere(key: Buffer, partition: Holders['partition']): Promise<Found> {
+    const outcome = await this.router.perform(partition, { type: 'get', key });
+    if (outcome.type !== 'found' && outcome.type !== 'absent') throw unexpected(outcome.type);
+    const record = outcome.type === 'found' ? outcome.record : undefined;
+    return { record, holders: this.holdersOf(key) };
+  }
+
+  /** Asked after the operation, which may have had to renew a map that did not know the holders yet. */
+  private holdersOf(key: Buffer): Holders {
+    const { partition, replicas } = this.router.route(key);
+    return { partition, replicas };
   }
 
   private checkValue(value: Buffer): void {

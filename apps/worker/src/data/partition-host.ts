@@ -57,6 +57,11 @@ export class PartitionHost {
     return replica !== undefined && sameMember(replica.configuration.primary, replica.member) ? replica.partition : undefined;
   }
 
+  /** The configuration that is installed here, if the partition is. */
+  configurationOf(partition: PartitionId): Configuration | undefined {
+    return this.replicas.get(partition)?.configuration;
+  }
+
   /** All partitions that this worker is primary of. */
   primaries(): Partition[] {
     return [...this.replicas.values()]

@@ -122,12 +122,13 @@ export class Router {
   }
 
   private newRoute(map: ClusterMap, partition: PartitionId): Route {
-    const configuration = map.configurationOf(partition);
+    // What is installed here is ahead of the map while the map's news is being taken up.
+    const configuration = this.host.configurationOf(partition) ?? map.configurationOf(partition);
     const members = configuration?.insync.map(({ worker }) => worker) ?? [];
     const primary = configuration?.primary.worker;
     const replicas = members.sort((a, b) => Number(b === primary) - Number(a === primary));
     const route = { partition, replicas, local: this.host.primary(partition) };
-    this.routes[partition] = route;
+    if (configuration !== undefined) this.routes[partition] = route;
     return route;
   }
 }
