@@ -1,9 +1,12 @@
+export { bugOptions, SEEDED_BUGS } from './bugs.js';
+export type { SeededBug } from './bugs.js';
 export { problemOfHistory } from './linearizability.js';
 export type { Operation } from './linearizability.js';
 export { PROFILES } from './profile.js';
 export type { Profile } from './profile.js';
 export { replayCommand, runSeed, traceSeed } from './run-seed.js';
 export type { SeedOptions } from './run-seed.js';
+export { Scenario } from './scenario.js';
 export { ObservedReplica, Simulation } from './simulation.js';
 export type { SimulationResult } from './simulation.js';
 export { SimulatedMaster } from './simulated-master.js';

@@ -14,6 +14,8 @@ export interface Profile {
   readonly loss: number;
   readonly duplicate: number;
   readonly late: number;
+  /** The same, for what goes to and from the master. */
+  readonly lateMaster?: number;
   readonly lateMsMax: number;
   /** Of the clocks' rates, as a fraction of true time. */
   readonly drift: number;
@@ -28,6 +30,8 @@ export interface Profile {
   /** Every message and beacon goes through its bytes. */
   readonly encoded: boolean;
   readonly onlyConfirmedReads: boolean;
+  /** The master goes down during the faults and stays down; whoever can, must serve without it. */
+  readonly masterStaysAway?: boolean;
 }
 
 export type FaultKind =
@@ -123,6 +127,31 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
     faults: { masterCrash: 4, masterRestore: 2, cutMaster: 3, crash: 2, pause: 2, cutBoth: 1, handover: 1 },
   },
   bytes: { ...BASE, name: 'bytes', encoded: true, smallLogs: true, faultMs: 4000 },
+  slowFailover: {
+    ...BASE,
+    name: 'slowFailover',
+    replicationFactors: [3],
+    late: 0.05,
+    faultEveryMs: 250,
+    faults: { slowDisk: 6, crash: 3, pause: 3, cutOneWay: 2, cutBoth: 2, handover: 3 },
+  },
+  masterAway: {
+    ...BASE,
+    name: 'masterAway',
+    replicationFactors: [2, 3],
+    faultEveryMs: 300,
+    masterStaysAway: true,
+    faults: { cutBoth: 4, cutOneWay: 4, pause: 3 },
+  },
+  lateMaster: {
+    ...BASE,
+    name: 'lateMaster',
+    replicationFactors: [2, 3],
+    partitions: [2, 3],
+    faultEveryMs: 250,
+    lateMaster: 0.4,
+    faults: { cutMaster: 6, cutBoth: 4, cutOneWay: 4, handover: 5, isolate: 1 },
+  },
   clocks: {
     ...BASE,
     name: 'clocks',

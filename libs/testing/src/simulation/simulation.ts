@@ -64,6 +64,9 @@ export class ObservedReplica extends Replica implements ProbedReplica {
   }
 }
 
+/** How long the master stays away after all else is well. */
+const AWAY_MS = 2500;
+
 export class Simulation {
   readonly time = new VirtualTime();
   readonly random: SeededRandom;
@@ -126,6 +129,7 @@ export class Simulation {
     this.setUp();
     this.time.runUntil(this.profile.faultMs);
     this.healAll();
+    if (this.profile.masterStaysAway === true) this.checkWithoutMaster();
     const healedMs = this.time.nowMs;
     while (!this.isFullyServing()) {
       if (this.time.nowMs - healedMs > this.profile.recoveryMs)
@@ -143,6 +147,30 @@ export class Simulation {
     this.checker.checkHistories();
   }
 
+  /**
+   * With the master gone and every member of a partition well, the partition serves: whatever was proposed meanwhile
+   * and not answered.
+   */
+  private checkWithoutMaster(): void {
+    const { master } = this;
+    this.time.runUntil(this.time.nowMs + AWAY_MS);
+    for (let partition = 0; partition < this.partitionCount; partition += 1) {
+      const configuration = master.record.configurations.get(partition);
+      if (configuration === undefined) continue;
+      const leader = this.workers[configuration.primary.worker - 1];
+      const replica = leader?.replicas.get(partition);
+      // A change that was accepted and that nobody heard of needs the master; so does one that was under way.
+      const isSettled = configuration.insync.every(({ worker }) => {
+        const seen = this.workers[worker - 1]?.replicas.get(partition)?.status.configuration;
+        return seen?.epoch === configuration.epoch && seen.gen === configuration.gen;
+      });
+      if (leader === undefined || replica?.probe.role !== 'primary' || !isSettled) continue;
+      if (!replica.mayServe(leader.localMs()))
+        throw new Violation(`FROZEN: ${leader.name} may not serve partition ${partition}, though all its members are well; the master is away`);
+    }
+    master.start(false);
+  }
+
   private setUp(): void {
     const { random, profile } = this;
     const indexes = this.workers.map(({ index }) => index);
@@ -151,10 +179,16 @@ export class Simulation {
       const replicas = this.shuffled(indexes).slice(0, factor);
       this.master.setTarget(partition, replicas, random.pick(replicas));
     }
+    this.prepare();
+    this.time.after(700, () => this.nextFault());
+    if (profile.masterStaysAway === true) this.time.after(random.between(1500, 3000), () => this.master.crash());
+  }
+
+  /** Starts everything but the faults. */
+  prepare(): void {
     for (const worker of this.workers) worker.start();
     for (const client of this.clients) client.start();
     this.everyMasterTick();
-    this.time.after(700, () => this.nextFault());
   }
 
   private shuffled<T>(list: readonly T[]): T[] {
@@ -218,7 +252,8 @@ export class Simulation {
         ? random.between(10, profile.lateMsMax)
         : random.between(0.1, 2);
     time.after(delayMs(), run);
-    if (disturbed && random.chance(profile.duplicate)) time.after(delayMs(), run);
+    // Clients speak over connections, which do not repeat themselves; their retries do.
+    if (disturbed && from >= 0 && to >= 0 && random.chance(profile.duplicate)) time.after(delayMs(), run);
   }
 
   private isCut(from: number, to: number): boolean {
@@ -386,7 +421,7 @@ export class Simulation {
     this.trace(() => 'all faults end');
     this.faultsOver = true;
     this.cuts.clear();
-    if (!this.master.isUp) this.master.start(false);
+    if (this.profile.masterStaysAway !== true && !this.master.isUp) this.master.start(false);
     for (const worker of this.workers) {
       worker.pausedUntilMs = Math.min(worker.pausedUntilMs, this.time.nowMs + 1);
       worker.slowDiskUntilMs = 0;

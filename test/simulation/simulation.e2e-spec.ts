@@ -1,0 +1,49 @@
+/**
+ * The whole cluster under faults, on many seeds. `npm run sim` runs more of them; a failure prints how to see it again.
+ */
+import { describe, expect, it } from '@jest/globals';
+
+import { bugOptions, replayCommand, runSeed, SEEDED_BUGS, traceSeed } from '@diststore/testing';
+
+const SEEDS_PER_TEST = 100;
+const TRACE_LINES = 60;
+/** How many schedules a seeded bug may survive. */
+const SEEDS_PER_BUG = 2500;
+
+describe('a simulated cluster under faults', () => {
+  it.each(Array.from({ length: 10 }, (_, i) => i * SEEDS_PER_TEST + 1))(
+    `keeps its promises on ${SEEDS_PER_TEST} schedules from seed %i`,
+    (from) => {
+      let commits = 0;
+      for (let seed = from; seed < from + SEEDS_PER_TEST; seed += 1) {
+        const result = runSeed(seed);
+        commits += result.commits;
+        if (result.violation === undefined) continue;
+        const trace = traceSeed(seed).slice(-TRACE_LINES).join('\n');
+        throw new Error(`seed ${seed}: ${result.violation}\n\n${trace}\n\nSee it again: ${replayCommand(result)}`);
+      }
+      expect(commits).toBeGreaterThan(SEEDS_PER_TEST * 10);
+    },
+    120_000,
+  );
+
+  it('goes the same way when a seed is run again', () => {
+    expect(runSeed(42)).toEqual(runSeed(42));
+    expect(traceSeed(42)).toEqual(traceSeed(42));
+  });
+});
+
+describe('the checkers', () => {
+  it.each(SEEDED_BUGS.map(({ name, mistake }) => [name, mistake] as const))(
+    'catch %s: %s',
+    (name) => {
+      const options = bugOptions(name);
+      let caught: string | undefined;
+      for (let seed = 1; seed <= SEEDS_PER_BUG && caught === undefined; seed += 1) {
+        caught = runSeed(seed, options).violation;
+      }
+      expect(caught).toMatch(/^[A-Z_]+/);
+    },
+    300_000,
+  );
+});
