@@ -46,7 +46,10 @@ export class WorkersController {
 
 /** @throws StoreError bad-request: not JSON; value-too-large. */
 async function readJson(request: IncomingMessage): Promise<unknown> {
-  const body = await readBody(request, { maxBytes: MESSAGE_BYTES_MAX });
+  const body = await readBody(request, {
+    maxBytes: MESSAGE_BYTES_MAX,
+    setting: 'of a message between processes',
+  });
   try {
     return JSON.parse(body.toString());
   } catch (cause) {

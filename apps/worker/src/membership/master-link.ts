@@ -116,7 +116,8 @@ export class MasterLink {
     const { lifecycle, log, masterUrl } = this.options;
     const reason = error instanceof Error ? error.message : String(error);
     if (isStoreError(error, 'worker-refused') && error.facts['final'] === true) {
-      lifecycle.fatal(new Error(`The master at ${masterUrl} refused this worker: ${reason}`), EXIT.refused);
+      const detail = `The master at ${masterUrl} refused this worker: ${reason}`;
+      lifecycle.fatal(new StoreError('worker-refused', detail), EXIT.refused);
       return;
     }
     this.welcomed = undefined;
