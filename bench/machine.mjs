@@ -1,7 +1,7 @@
 /** The machine that a run was made on, as far as its numbers depend on it. */
 import { execFileSync } from 'node:child_process';
 import { closeSync, fdatasyncSync, openSync, rmSync, writeSync } from 'node:fs';
-import { availableParallelism, cpus, loadavg, release, totalmem, type } from 'node:os';
+import { arch, availableParallelism, cpus, loadavg, release, totalmem, type } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import process from 'node:process';
@@ -11,7 +11,8 @@ const FSYNCS = 200;
 
 /** @param folder where the data will be: how long its fsyncs take decides every write. */
 export function machine(folder) {
-  const [{ model }] = cpus();
+  // Some systems do not say what their processors are.
+  const model = cpus()[0]?.model ?? arch();
   return {
     cpu: `${availableParallelism()} × ${model.trim()}`,
     memoryGiB: Math.round(totalmem() / GiB),

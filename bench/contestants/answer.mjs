@@ -2,9 +2,9 @@
  * An answer of the worker, for the other servers to give as well: the same status, headers and bytes. Taken from the
  * worker itself, so that nobody has to remember to change theirs when it learns a header.
  */
+import { once } from 'node:events';
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { once } from 'node:events';
 
 /** What every Node server adds by itself. */
 const NODES_OWN = new Set(['date', 'connection', 'keep-alive', 'content-length']);

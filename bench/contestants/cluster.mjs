@@ -3,11 +3,13 @@
  * was formed, and a worker that joins later holds none. So a request to the second is always forwarded.
  */
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { root } from '../../scripts/setup.mjs';
 import { freePorts } from '../stage.mjs';
 
 const MASTER = join(root, 'dist/apps/master/src/main.js');
+const POLL_MS = 20;
 
 /** Starts the cluster with every key of the workload. @returns both workers, the one that holds the keys first. */
 export async function startFilledPair(stage) {
@@ -38,5 +40,6 @@ async function created(url) {
     } catch {
       // Not yet.
     }
+    await sleep(POLL_MS);
   }
 }

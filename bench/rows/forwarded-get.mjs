@@ -6,8 +6,6 @@
  */
 import { startFilledPair } from '../contestants/cluster.mjs';
 
-const WARM_UP_REQUESTS = 5000;
-
 export const forwardedGet = {
   name: 'get-forwarded',
   title: 'HTTP GET, forwarded to the worker that holds the key',
@@ -18,7 +16,7 @@ export const forwardedGet = {
       { name: 'through another worker', ...other },
       { name: 'through the holder', ratioMin: 0.6, ...holder },
     ];
-    for (const { port } of contestants) await stage.fill(port, 'get', WARM_UP_REQUESTS);
+    for (const { port } of contestants) await stage.fill(port, 'get', stage.settings.warmUpRequests);
     return contestants;
   },
   measure: (contestant, stage) => stage.loadRound(contestant, 'get'),

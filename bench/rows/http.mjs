@@ -3,6 +3,7 @@
  * answer without storing anything. All three stay up during the row, and idle ones cost nothing.
  *
  * What would make it unfair:
+ * - A load generator that is slower than a server: see generator.mjs.
  * - A smaller answer from the others. Theirs is taken from the worker, headers included; Express adds a charset.
  * - Code that is not compiled yet. Each server has answered thousands of requests before the first round.
  * - Work that the worker leaves for later, such as LevelDB's compactions: it runs on the servers' core during somebody
@@ -14,8 +15,6 @@ import { requestsOf } from '../workload.mjs';
 
 const BARE_HTTP = new URL('../contestants/bare-http.mjs', import.meta.url);
 const PLAIN_NEST = new URL('../contestants/plain-nest.mjs', import.meta.url);
-/** A second or two of the slowest. */
-const WARM_UP_REQUESTS = 5000;
 
 /** @param ratioMin how much of the bare server's rate the worker shall reach; undefined: no target. */
 export function httpRow({ name, title, kind, ratioMin }) {
@@ -31,7 +30,7 @@ export function httpRow({ name, title, kind, ratioMin }) {
         { name: 'bare node:http', ratioMin, ...(await startAnswering(stage, BARE_HTTP, answer)) },
         { name: 'plain Nest on Express', ...(await startAnswering(stage, PLAIN_NEST, answer)) },
       ];
-      for (const { port } of servers) await stage.fill(port, kind, WARM_UP_REQUESTS);
+      for (const { port } of servers) await stage.fill(port, kind, stage.settings.warmUpRequests);
       return servers;
     },
     measure: (contestant, stage) => stage.loadRound(contestant, kind),
