@@ -45,19 +45,23 @@ describe('LevelStorage in a process that is killed', () => {
     const ended = once(child, 'exit');
     const acknowledged = new Map<number, number>();
     let seen = 0;
-    for await (const line of createInterface(child.stdout)) {
-      if (line === 'ready') {
-        await expect(open()).rejects.toMatchObject({
-          code: 'store-locked',
-          message: expect.stringContaining(`the crash writer (process ${String(child.pid)},`),
-        });
-        continue;
+    try {
+      for await (const line of createInterface(child.stdout)) {
+        if (line === 'ready') {
+          await expect(open()).rejects.toMatchObject({
+            code: 'store-locked',
+            message: expect.stringContaining(`the crash writer (process ${String(child.pid)},`),
+          });
+          continue;
+        }
+        const [writer, count] = line.split(' ').map(Number);
+        if (writer === undefined || count === undefined) continue;
+        acknowledged.set(writer, count);
+        seen += 1;
+        if (seen === acknowledgements) child.kill('SIGKILL');
       }
-      const [writer, count] = line.split(' ').map(Number);
-      if (writer === undefined || count === undefined) continue;
-      acknowledged.set(writer, count);
-      seen += 1;
-      if (seen === acknowledgements) child.kill('SIGKILL');
+    } finally {
+      child.kill('SIGKILL');
     }
     expect(await ended).toEqual([null, 'SIGKILL']);
     return acknowledged;

@@ -150,7 +150,7 @@ describe('readLog', () => {
     const missed: { at: number; mask: number; damagedAt: number | undefined }[] = [];
     for (const { start, end } of records.slice(0, -1)) {
       for (let at = start; at < end; at += 1) {
-        for (const mask of [0x01, 0x40, 0xff]) {
+        for (const mask of [0x01, 0xc0]) {
           const { damagedAt } = readLog(flipped(short, at, mask));
           if (damagedAt !== start) missed.push({ at, mask, damagedAt });
         }
@@ -167,7 +167,7 @@ describe('readLog', () => {
       const middle = Math.floor((start + end) / 2);
       for (const at of [0, 1, 2, 3, 4, 5, 6, 7].map((i) => start + i).concat(middle, end - 1)) {
         const record = records.find((span) => at < span.end);
-        for (const mask of [0x01, 0x04, 0x80, 0xff]) {
+        for (const mask of [0x01, 0x80, 0xff]) {
           const { damagedAt } = readLog(flipped(long, at, mask));
           if (damagedAt !== record?.start) missed.push({ at, mask, damagedAt });
         }

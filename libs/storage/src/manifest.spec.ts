@@ -20,7 +20,7 @@ describe('readManifest', () => {
       valueEncoding: 'buffer',
       writeBufferSize: 64 * 1024,
     });
-    for (let i = 0; i < 60; i += 1)
+    for (let i = 0; i < 30; i += 1)
       await db.put(`key ${i % 7} ${i}`, Buffer.alloc(10_000, i), { sync: true });
     await db.put('last', Buffer.alloc(10), { sync: true });
     await db.close();

@@ -147,6 +147,6 @@ describe('LevelStorage under random operations', () => {
 
   it('holds what a map would hold', async () => {
     const steps = fc.array(stepArbitrary, { minLength: 20, maxLength: 120, size: 'max' });
-    await fc.assert(fc.asyncProperty(steps, run), { numRuns: 15 });
+    await fc.assert(fc.asyncProperty(steps, run), { numRuns: 10 });
   }, 30_000);
 });

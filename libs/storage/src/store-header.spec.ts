@@ -1,3 +1,5 @@
+import { crc32 } from 'node:zlib';
+
 import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import { after, dataKey, HEADER_KEY } from './key-layout.js';
@@ -72,6 +74,16 @@ describe('openStore', () => {
 });
 
 describe('the header row', () => {
+  it('has the layout of docs/storage-format.md, byte for byte', () => {
+    const header = { ...WORKER_1, storeId: 'f'.repeat(32), boot: 9, clusterId: null };
+    const bytes = encodeHeader(header);
+    const json = `{"kind":"worker","index":1,"storeId":"${header.storeId}","boot":9,"clusterId":null}`;
+    expect(bytes[0]).toBe(1);
+    expect(bytes.readUInt32BE(1)).toBe(crc32(json));
+    expect(bytes.toString('utf8', 5)).toBe(json);
+    expect(decodeHeader(bytes)).toEqual(header);
+  });
+
   it('is refused when any byte of it is changed or missing', () => {
     const bytes = encodeHeader({ ...WORKER_1, storeId: 'f'.repeat(32), boot: 9, clusterId: null });
     for (let at = 0; at < bytes.length; at += 1) {
