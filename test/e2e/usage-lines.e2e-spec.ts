@@ -22,10 +22,13 @@ beforeAll(async () => {
       );
   }
   // One after the other: both compile into the same folder.
-  for (const line of ['npx nest start master', 'npx nest start worker -- 5001']) {
+  for (const [line, ready] of [
+    ['npx nest start master', /Master serves at/],
+    ['npx nest start worker -- 5001', /Registered with the master/],
+  ] as const) {
     const terminal = await shell(line);
     started.push(terminal);
-    await terminal.untilPrints(/serves at/, START_MS_MAX);
+    await terminal.untilPrints(ready, START_MS_MAX);
   }
 }, 2 * START_MS_MAX);
 
@@ -83,7 +86,7 @@ describe('the original usage lines', () => {
     await type("curl --X http://localhost:5001/put/'A'/'happy'");
     expect(JSON.parse(await type('curl --X http://localhost:5001/clear'))).toEqual({
       removed: 1,
-      replicas: [1],
+      workers: [1],
     });
   });
 });

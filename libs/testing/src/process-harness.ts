@@ -106,10 +106,15 @@ export class Sandbox {
   }
 
   /** Starts the same program again, as it was started before, with `flags` added. REQUIRES: it is ending. */
-  async startAgain({ process: ended, ...rest }: App, flags: readonly string[] = []): Promise<App> {
+  async startAgain(app: App, flags: readonly string[] = []): Promise<App> {
+    return this.serving(await this.launchAgain(app, flags));
+  }
+
+  /** As `startAgain`, without waiting until it serves. */
+  async launchAgain({ process: ended, ...rest }: App, flags: readonly string[] = []): Promise<App> {
     await ended.untilExit();
     const command = { ...ended.command, args: [...ended.command.args, ...flags] };
-    return this.serving({ ...rest, process: await this.adopt(ended.name, command) });
+    return { ...rest, process: await this.adopt(ended.name, command) };
   }
 
   /** Starts any other program. What it starts in turn ends with the sandbox as well. */
