@@ -7,6 +7,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
+import { performance } from 'node:perf_hooks';
 import process from 'node:process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -109,7 +110,9 @@ function compile() {
 function resolved(code, folder) {
   return code
     .replace(/(from ['"])@diststore\/([a-z]+)(['"])/g, (_, before, name, after) => {
-      const path = relative(folder, join(cache, 'libs', name, 'src/index.mjs')).split(sep).join('/');
+      const path = relative(folder, join(cache, 'libs', name, 'src/index.mjs'))
+        .split(sep)
+        .join('/');
       return `${before}${path.startsWith('.') ? path : `./${path}`}${after}`;
     })
     .replace(/(from ['"]\.[^'"]*)\.js(['"])/g, '$1.mjs$2');

@@ -48,8 +48,9 @@ describe('golden traces', () => {
     scenario.say('worker 3 loses its disk and comes back');
     scenario.worker(3).crash();
     scenario.worker(3).wipe();
-    for (let i = 1; i <= 40; i += 1) scenario.put(1, '0/1', i).run(30);
-    scenario.say('… worker 3 starts');
+    scenario.mute();
+    for (let i = 1; i <= 40; i += 1) scenario.put(1, '0/1', i).run(i === 1 ? 1200 : 30);
+    scenario.say('worker 3 starts, forty writes later');
     scenario.worker(3).start();
     scenario.run(700);
     expectTrace('catch-up', scenario);

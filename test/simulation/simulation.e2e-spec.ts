@@ -20,7 +20,9 @@ describe('a simulated cluster under faults', () => {
         commits += result.commits;
         if (result.violation === undefined) continue;
         const trace = traceSeed(seed).slice(-TRACE_LINES).join('\n');
-        throw new Error(`seed ${seed}: ${result.violation}\n\n${trace}\n\nSee it again: ${replayCommand(result)}`);
+        throw new Error(
+          `seed ${seed}: ${result.violation}\n\n${trace}\n\nSee it again: ${replayCommand(result)}`,
+        );
       }
       expect(commits).toBeGreaterThan(SEEDS_PER_TEST * 10);
     },

@@ -54,7 +54,12 @@ export function assembleBeacon(
   for (const replica of replicas) {
     const item = replica.beaconFor(worker);
     if (item !== undefined)
-      items.push({ partition: replica.partition, ver: item.ver, committed: item.committed, chain: item.chain });
+      items.push({
+        partition: replica.partition,
+        ver: item.ver,
+        committed: item.committed,
+        chain: item.chain,
+      });
   }
   return items.length === 0 ? undefined : { ...frame, items };
 }

@@ -61,7 +61,9 @@ export class ByteWriter {
 
   /** REQUIRES: a whole number from 0 to 2^53 - 1. */
   u64(value: number): this {
-    invariant(Number.isSafeInteger(value) && value >= 0, 'a number on the wire is from 0 to 2^53 - 1', { value });
+    invariant(Number.isSafeInteger(value) && value >= 0, 'a number on the wire is from 0 to 2^53 - 1', {
+      value,
+    });
     this.reserve(8);
     this.view.setUint32(this.at, Math.floor(value / TWO_32));
     this.view.setUint32(this.at + 4, value >>> 0);
@@ -199,7 +201,8 @@ export class ByteReader {
   /** How many items follow: refused when it exceeds `max`, or what the rest could hold at `bytesEach` or more. */
   count(max: number, bytesEach: number): number {
     const value = this.u32();
-    if (value > max || value * bytesEach > this.left) throw new Malformed(`a list of ${value} items does not fit`);
+    if (value > max || value * bytesEach > this.left)
+      throw new Malformed(`a list of ${value} items does not fit`);
     return value;
   }
 

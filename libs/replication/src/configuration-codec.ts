@@ -28,7 +28,10 @@ const MEMBER_BYTES = 2 + 16 + 8;
 
 export function writeConfiguration(out: ByteWriter, configuration: Configuration): void {
   writeVer(out, configuration);
-  out.u8(CHANGE_KINDS.indexOf(configuration.kind)).u8(configuration.minInSync).ascii(configuration.proposalId);
+  out
+    .u8(CHANGE_KINDS.indexOf(configuration.kind))
+    .u8(configuration.minInSync)
+    .ascii(configuration.proposalId);
   writeProposer(out, configuration.by);
   writeMembers(out, configuration.insync);
   out.u8(configuration.insync.findIndex((member) => sameMember(member, configuration.primary)));
@@ -41,7 +44,8 @@ export function readConfiguration(input: ByteReader): Configuration {
   const kind = CHANGE_KINDS[input.u8()];
   const minInSync = input.u8();
   const proposalId = input.ascii();
-  if (kind === undefined || !isProposalId(proposalId)) throw new Malformed('a configuration of unknown kind or origin');
+  if (kind === undefined || !isProposalId(proposalId))
+    throw new Malformed('a configuration of unknown kind or origin');
   const by = readProposer(input);
   const insync = readMembers(input);
   const primary = insync[input.u8()];
@@ -82,7 +86,8 @@ function writeMembers(out: ByteWriter, members: readonly Member[]): void {
 
 function readMembers(input: ByteReader): Member[] {
   const count = input.u8();
-  if (count > MEMBERS_MAX || count * MEMBER_BYTES > input.left) throw new Malformed('a list of members does not fit');
+  if (count > MEMBERS_MAX || count * MEMBER_BYTES > input.left)
+    throw new Malformed('a list of members does not fit');
   return Array.from({ length: count }, () => readMember(input));
 }
 

@@ -102,13 +102,17 @@ export function problemOfLog(applied: AppliedState, entries: readonly Entry[]): 
   let chain: Chain | undefined = applied.base === applied.applied ? applied.chain : undefined;
   for (const entry of entries) {
     if (entry.seq !== seq + 1) return `entry ${seq + 1} is missing`;
-    if (compareEntryVer(entry.ver, ver) < 0) return `entry ${entry.seq} is of an older epoch than the one before`;
-    if (chain !== undefined && !sameChain(entry.previous, chain)) return `entry ${entry.seq} does not follow the one before`;
+    if (compareEntryVer(entry.ver, ver) < 0)
+      return `entry ${entry.seq} is of an older epoch than the one before`;
+    if (chain !== undefined && !sameChain(entry.previous, chain))
+      return `entry ${entry.seq} does not follow the one before`;
     if (entry.seq === applied.applied && !sameChain(entry.chain, applied.chain))
       return `entry ${entry.seq} is not the one that was applied`;
     ({ seq, ver, chain } = entry);
   }
-  return seq < applied.applied ? `the log ends at ${seq}, before what is applied (${applied.applied})` : undefined;
+  return seq < applied.applied
+    ? `the log ends at ${seq}, before what is applied (${applied.applied})`
+    : undefined;
 }
 
 const FORMAT = 1;

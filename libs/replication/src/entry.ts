@@ -33,7 +33,13 @@
 import { ByteReader, ByteWriter, Malformed } from './byte-codec.js';
 import { chainOf, sameChain } from './chain.js';
 import type { Chain } from './chain.js';
-import { CONTENT_TYPE_BYTES_MAX, ENTRY_OPS_MAX, KEY_BYTES_MAX, MESSAGE_BYTES_MAX, RESULT_BYTES_MAX } from './limits.js';
+import {
+  CONTENT_TYPE_BYTES_MAX,
+  ENTRY_OPS_MAX,
+  KEY_BYTES_MAX,
+  MESSAGE_BYTES_MAX,
+  RESULT_BYTES_MAX,
+} from './limits.js';
 
 /** Serial number of an entry in its partition: dense, from 1. 0 stands for "before the first". */
 export type Seq = number;
@@ -111,7 +117,12 @@ const scratch = new ByteWriter(4096);
 export function makeEntry(fields: Omit<Entry, 'bytes' | 'chain'>): Entry {
   const out = scratch.reset();
   out.u8(FORMAT).u8(fields.request === undefined ? 0 : FLAG_REQUEST);
-  out.u64(fields.ver.gen).u64(fields.ver.epoch).u64(fields.seq).u64(fields.timestampMs).chain(fields.previous);
+  out
+    .u64(fields.ver.gen)
+    .u64(fields.ver.epoch)
+    .u64(fields.seq)
+    .u64(fields.timestampMs)
+    .chain(fields.previous);
   out.u64(fields.counts.keys).u64(fields.counts.bytes);
   if (fields.request !== undefined) out.hex(fields.request.id).chain(fields.request.fingerprint);
   out.block(fields.result).u32(fields.ops.length);

@@ -20,7 +20,14 @@ export {
   SNAPSHOT_CHUNK_BYTES,
   SNAPSHOT_CHUNK_ROWS_MAX,
 } from './limits.js';
-export { decodeBeacon, decodeBeaconAnswer, decodeMessage, encodeBeacon, encodeBeaconAnswer, encodeMessage } from './message-codec.js';
+export {
+  decodeBeacon,
+  decodeBeaconAnswer,
+  decodeMessage,
+  encodeBeacon,
+  encodeBeaconAnswer,
+  encodeMessage,
+} from './message-codec.js';
 export type { Envelope } from './message-codec.js';
 export type { LogShape, Message, Segment, SnapshotRow } from './message.js';
 export type { Peer } from './peer.js';

@@ -19,7 +19,13 @@ import { ByteReader, ByteWriter, Malformed } from './byte-codec.js';
 import { readConfiguration, readVer, writeConfiguration, writeVer } from './configuration-codec.js';
 import type { AppliedState } from './durable-state.js';
 import { readEntry } from './entry.js';
-import { BEACON_ITEMS_MAX, MESSAGE_BYTES_MAX, PREPARE_ENTRIES_MAX, SEGMENTS_MAX, SNAPSHOT_CHUNK_ROWS_MAX } from './limits.js';
+import {
+  BEACON_ITEMS_MAX,
+  MESSAGE_BYTES_MAX,
+  PREPARE_ENTRIES_MAX,
+  SEGMENTS_MAX,
+  SNAPSHOT_CHUNK_ROWS_MAX,
+} from './limits.js';
 import type { LogShape, Message, SnapshotRow } from './message.js';
 
 export interface Envelope {
@@ -93,7 +99,10 @@ function writeBody(out: ByteWriter, message: Message): void {
       return;
     case 'installed':
       writeVer(out, message.ver);
-      out.u8(message.match === null ? 0 : 1).u64(message.match ?? 0).u64(message.snapshotId);
+      out
+        .u8(message.match === null ? 0 : 1)
+        .u64(message.match ?? 0)
+        .u64(message.snapshotId);
       out.f64(message.sentAtMs).u64(message.boot);
       return;
     case 'prepare':
@@ -164,7 +173,14 @@ function readBody(input: ByteReader, type: Message['type']): Message {
       const matches = input.bool();
       const match = input.u64();
       const snapshotId = input.u64();
-      return { type, ver, match: matches ? match : null, snapshotId, sentAtMs: input.f64(), boot: input.u64() };
+      return {
+        type,
+        ver,
+        match: matches ? match : null,
+        snapshotId,
+        sentAtMs: input.f64(),
+        boot: input.u64(),
+      };
     }
     case 'prepare': {
       const ver = readVer(input);
@@ -232,7 +248,7 @@ function readShape(input: ByteReader): LogShape {
     ver: { gen: input.u64(), epoch: input.u64() },
     firstSeq: input.u64(),
   }));
-  if (last < base || (last > base) !== segments.length > 0) throw new Malformed('a log of impossible shape');
+  if (last < base || last > base !== segments.length > 0) throw new Malformed('a log of impossible shape');
   segments.forEach(({ firstSeq }, i) => {
     const before = segments[i - 1]?.firstSeq ?? base;
     if (firstSeq <= before || firstSeq > last || (i === 0 && firstSeq !== base + 1))

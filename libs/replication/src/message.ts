@@ -68,7 +68,12 @@ export type Message =
       readonly sentAtMs: number;
       readonly boot: number;
     }
-  | { readonly type: 'prepare'; readonly ver: Ver; readonly committed: Seq; readonly entries: readonly Entry[] }
+  | {
+      readonly type: 'prepare';
+      readonly ver: Ver;
+      readonly committed: Seq;
+      readonly entries: readonly Entry[];
+    }
   | { readonly type: 'prepared'; readonly ver: Ver; readonly durable: Seq }
   | { readonly type: 'missing'; readonly ver: Ver; readonly last: Seq }
   /** Sent by one who heard of a version it is not installed in. */

@@ -79,7 +79,8 @@ export class PendingWrites {
       if (op.type === 'clear') this.preparedClear = Math.max(this.preparedClear, op.through);
       else this.prepared.set(keyName(op.key), { seq, record: recordOf(op, seq) });
     }
-    if (request !== undefined) this.requests.set(request.id, { seq, fingerprint: request.fingerprint, result });
+    if (request !== undefined)
+      this.requests.set(request.id, { seq, fingerprint: request.fingerprint, result });
   }
 
   commit(entry: Entry): void {
@@ -88,7 +89,10 @@ export class PendingWrites {
       const name = keyName(op.key);
       const pending = this.prepared.get(name);
       if (pending?.seq === entry.seq) this.prepared.delete(name);
-      this.overlay.set(name, { seq: entry.seq, record: pending?.seq === entry.seq ? pending.record : recordOf(op, entry.seq) });
+      this.overlay.set(name, {
+        seq: entry.seq,
+        record: pending?.seq === entry.seq ? pending.record : recordOf(op, entry.seq),
+      });
     }
   }
 
@@ -99,7 +103,8 @@ export class PendingWrites {
       if (this.overlay.get(name)?.seq === entry.seq) this.overlay.delete(name);
     }
     const { request } = entry;
-    if (request !== undefined && this.requests.get(request.id)?.seq === entry.seq) this.requests.delete(request.id);
+    if (request !== undefined && this.requests.get(request.id)?.seq === entry.seq)
+      this.requests.delete(request.id);
   }
 
   /** REQUIRES: no waiter is left. */

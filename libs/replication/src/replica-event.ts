@@ -76,7 +76,12 @@ export interface WriteView {
 
 /** What a command decides, synchronously and from the view alone. It may be asked more than once. */
 export type Decided =
-  | { readonly type: 'write'; readonly ops: readonly Op[]; readonly counts: Counts; readonly result: Uint8Array }
+  | {
+      readonly type: 'write';
+      readonly ops: readonly Op[];
+      readonly counts: Counts;
+      readonly result: Uint8Array;
+    }
   /** Nothing to write: a failed condition, or a delete of nothing. It is an answer to a read, and waits like one. */
   | { readonly type: 'answer'; readonly result: Uint8Array };
 

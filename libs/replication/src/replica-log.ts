@@ -86,9 +86,15 @@ export class MemoryIndexedLog implements ReplicaLog {
 
   append(entry: Entry): void {
     invariant(entry.seq === this.last + 1, 'a log is dense', { last: this.last, seq: entry.seq });
-    invariant(sameChain(entry.previous, this.lastChain), 'the chain of a log is continuous', { seq: entry.seq });
+    invariant(sameChain(entry.previous, this.lastChain), 'the chain of a log is continuous', {
+      seq: entry.seq,
+    });
     const order = compareEntryVer(entry.ver, this.lastVer);
-    invariant(order >= 0, 'versions in a log never fall', { seq: entry.seq, ver: entry.ver, before: this.lastVer });
+    invariant(order >= 0, 'versions in a log never fall', {
+      seq: entry.seq,
+      ver: entry.ver,
+      before: this.lastVer,
+    });
     if (order > 0 || this.segments.length === 0) this.segments.push({ ver: entry.ver, firstSeq: entry.seq });
     this.entries.push(entry);
     this.sizes.push(entry.bytes.length);
@@ -116,7 +122,10 @@ export class MemoryIndexedLog implements ReplicaLog {
   }
 
   trim(seq: Seq): void {
-    invariant(seq >= this.base && seq <= this.last, 'a log is trimmed within itself', { seq, base: this.base });
+    invariant(seq >= this.base && seq <= this.last, 'a log is trimmed within itself', {
+      seq,
+      base: this.base,
+    });
     const ver = this.verAt(seq);
     invariant(ver !== undefined, 'the version of an entry in the log is known', { seq });
     this.evict(seq);

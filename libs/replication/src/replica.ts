@@ -399,7 +399,8 @@ export class Replica implements BeaconSource {
 
   /** For a read that may be old: how old, or undefined while the data here is not to be read at all. */
   staleness(nowMs: number): { asOfSeq: Seq; lagMs: number } | undefined {
-    if (this.installed.state !== 'ok' || this.installed.configuration === null || this.failed) return undefined;
+    if (this.installed.state !== 'ok' || this.installed.configuration === null || this.failed)
+      return undefined;
     const lagMs = this.role === 'primary' && this.mayServe(nowMs) ? 0 : nowMs - this.primaryHeardMs;
     return { asOfSeq: this.appliedSeq, lagMs };
   }
@@ -419,7 +420,12 @@ export class Replica implements BeaconSource {
   }
 
   protected holdsLease(peer: Peer, member: Member, nowMs: number): boolean {
-    return peer.installed && peer.member !== undefined && sameMember(peer.member, member) && nowMs < peer.leaseUntilMs;
+    return (
+      peer.installed &&
+      peer.member !== undefined &&
+      sameMember(peer.member, member) &&
+      nowMs < peer.leaseUntilMs
+    );
   }
 
   /** What the next beacon to this worker says about this partition. */
@@ -460,26 +466,44 @@ export class Replica implements BeaconSource {
 
   private dispatch(event: Exclude<ReplicaEvent, { type: 'write' }>): void {
     switch (event.type) {
-      case 'start':
-        return this.onStart();
-      case 'tick':
-        return this.onTick(event.wallMs, event.masterReachable);
+      case 'start': {
+        this.onStart();
+        return;
+      }
+      case 'tick': {
+        this.onTick(event.wallMs, event.masterReachable);
+        return;
+      }
       case 'flush':
         return;
-      case 'message':
-        return this.onMessage(event.from, event.message);
-      case 'beacon':
-        return this.onBeacon(event.from, event.leaseMs, event.item);
-      case 'beaconAccepted':
-        return this.onBeaconAccepted(event);
-      case 'persisted':
-        return this.onPersisted(event.number, event.ver);
-      case 'configuration':
-        return this.onConfiguration(event.configuration);
-      case 'target':
-        return this.onTarget(event.target);
-      case 'proposalAnswer':
-        return this.onProposalAnswer(event.proposalId, event.decision);
+      case 'message': {
+        this.onMessage(event.from, event.message);
+        return;
+      }
+      case 'beacon': {
+        this.onBeacon(event.from, event.leaseMs, event.item);
+        return;
+      }
+      case 'beaconAccepted': {
+        this.onBeaconAccepted(event);
+        return;
+      }
+      case 'persisted': {
+        this.onPersisted(event.number, event.ver);
+        return;
+      }
+      case 'configuration': {
+        this.onConfiguration(event.configuration);
+        return;
+      }
+      case 'target': {
+        this.onTarget(event.target);
+        return;
+      }
+      case 'proposalAnswer': {
+        this.onProposalAnswer(event.proposalId, event.decision);
+        return;
+      }
       case 'proposalFailed':
         this.refuseBeaconsUntilMs = 0;
         return;
@@ -493,22 +517,38 @@ export class Replica implements BeaconSource {
         return;
       case 'handover':
         this.handoverRequest = { to: event.to };
-        return this.considerHandover();
+        {
+          this.considerHandover();
+          return;
+        }
       case 'shutdown':
         this.leaving = true;
         this.handoverRequest = { to: undefined };
         this.askToLeave();
-        return this.considerHandover();
-      case 'confirm':
-        return this.onConfirm(event.token);
-      case 'logRead':
-        return this.onLogRead(event.worker, event.entries);
-      case 'snapshotOpened':
-        return this.onSnapshotOpened(event.snapshotId, event.state);
-      case 'snapshotRead':
-        return this.onSnapshotRead(event);
-      case 'snapshotFailed':
-        return this.onSnapshotFailed(event.snapshotId);
+        {
+          this.considerHandover();
+          return;
+        }
+      case 'confirm': {
+        this.onConfirm(event.token);
+        return;
+      }
+      case 'logRead': {
+        this.onLogRead(event.worker, event.entries);
+        return;
+      }
+      case 'snapshotOpened': {
+        this.onSnapshotOpened(event.snapshotId, event.state);
+        return;
+      }
+      case 'snapshotRead': {
+        this.onSnapshotRead(event);
+        return;
+      }
+      case 'snapshotFailed': {
+        this.onSnapshotFailed(event.snapshotId);
+        return;
+      }
       default:
         return unreachable(event);
     }
@@ -516,34 +556,62 @@ export class Replica implements BeaconSource {
 
   private onMessage(from: Member, message: Message): void {
     switch (message.type) {
-      case 'install':
-        return this.onInstall(from, message);
-      case 'installed':
-        return this.onInstalled(from, message);
-      case 'prepare':
-        return this.onPrepare(from, message);
-      case 'prepared':
-        return this.onPrepared(from, message);
-      case 'missing':
-        return this.onMissing(from, message);
-      case 'uninstalled':
-        return this.onUninstalled(from, message.ver);
-      case 'configuration':
-        return this.onConfiguration(message.configuration);
-      case 'leave':
-        return this.onLeave(from, message.ver);
-      case 'confirm':
-        return this.onConfirmRequest(from, message);
-      case 'confirmed':
-        return this.onConfirmed(from, message);
-      case 'snapshotBegin':
-        return this.onSnapshotBegin(from, message);
-      case 'snapshotChunk':
-        return this.onSnapshotChunk(from, message);
-      case 'snapshotEnd':
-        return this.onSnapshotEnd(from, message);
-      case 'snapshotAck':
-        return this.onSnapshotAck(from, message);
+      case 'install': {
+        this.onInstall(from, message);
+        return;
+      }
+      case 'installed': {
+        this.onInstalled(from, message);
+        return;
+      }
+      case 'prepare': {
+        this.onPrepare(from, message);
+        return;
+      }
+      case 'prepared': {
+        this.onPrepared(from, message);
+        return;
+      }
+      case 'missing': {
+        this.onMissing(from, message);
+        return;
+      }
+      case 'uninstalled': {
+        this.onUninstalled(from, message.ver);
+        return;
+      }
+      case 'configuration': {
+        this.onConfiguration(message.configuration);
+        return;
+      }
+      case 'leave': {
+        this.onLeave(from, message.ver);
+        return;
+      }
+      case 'confirm': {
+        this.onConfirmRequest(from, message);
+        return;
+      }
+      case 'confirmed': {
+        this.onConfirmed(from, message);
+        return;
+      }
+      case 'snapshotBegin': {
+        this.onSnapshotBegin(from, message);
+        return;
+      }
+      case 'snapshotChunk': {
+        this.onSnapshotChunk(from, message);
+        return;
+      }
+      case 'snapshotEnd': {
+        this.onSnapshotEnd(from, message);
+        return;
+      }
+      case 'snapshotAck': {
+        this.onSnapshotAck(from, message);
+        return;
+      }
       default:
         return unreachable(message);
     }
@@ -598,7 +666,8 @@ export class Replica implements BeaconSource {
     if (this.role === 'primary' || this.role === 'stopping') return;
     const { seen } = this;
     let role: Role = 'none';
-    if (seen !== null && !this.isSelf(seen.primary)) role = hasMember(seen.insync, this.self) ? 'follower' : 'learner';
+    if (seen !== null && !this.isSelf(seen.primary))
+      role = hasMember(seen.insync, this.self) ? 'follower' : 'learner';
     this.setRole(role);
   }
 
@@ -643,6 +712,8 @@ export class Replica implements BeaconSource {
     if (!continuing) {
       this.reconcileTo = this.reconcilePoint();
       this.waitUntilMs = this.waitOf(configuration);
+      // What was just handed over is not handed back for a mere preference.
+      this.nextHandoverMs = nowMs + 10 * this.timing.handoverDrainMs;
       this.rebuildPending();
     }
     this.tenure += 1;
@@ -743,7 +814,11 @@ export class Replica implements BeaconSource {
   }
 
   private sendInstall(peer: Peer): void {
-    invariant(this.seen !== null && this.installed.shared, 'only a shared version is spoken of', this.facts());
+    invariant(
+      this.seen !== null && this.installed.shared,
+      'only a shared version is spoken of',
+      this.facts(),
+    );
     peer.installSentMs = this.nowMs;
     this.send(peer.worker, {
       type: 'install',
@@ -793,7 +868,8 @@ export class Replica implements BeaconSource {
       this.reply(client, { type: 'needRead' });
       return;
     }
-    if (decided.type === 'answer') this.hold(client, { type: 'answer', result: decided.result }, view.dependsOn);
+    if (decided.type === 'answer')
+      this.hold(client, { type: 'answer', result: decided.result }, view.dependsOn);
     else this.sequence(client, request, decided, timestampMs);
   }
 
@@ -814,11 +890,13 @@ export class Replica implements BeaconSource {
 
   private mayAdmit(): boolean {
     if (this.handover !== undefined || this.leaving) return false;
-    if (this.log.last - this.committed >= WINDOW_ENTRIES_MAX || this.windowBytes >= WINDOW_BYTES_MAX) return false;
+    if (this.log.last - this.committed >= WINDOW_ENTRIES_MAX || this.windowBytes >= WINDOW_BYTES_MAX)
+      return false;
     if (this.held.length >= HELD_ANSWERS_MAX) return false;
     // Hope: a version that has just begun is about to be installed everywhere.
     return (
-      (this.sane && this.mayServe(this.nowMs)) || this.nowMs < Math.max(this.tenureSinceMs, this.waitUntilMs) + this.timing.leaseMs
+      (this.sane && this.mayServe(this.nowMs)) ||
+      this.nowMs < Math.max(this.tenureSinceMs, this.waitUntilMs) + this.timing.leaseMs
     );
   }
 
@@ -863,7 +941,10 @@ export class Replica implements BeaconSource {
   ): void {
     const { ops, counts, result } = decided;
     const isSound = ops.length <= ENTRY_OPS_MAX && result.length <= RESULT_BYTES_MAX && ops.every(isSoundOp);
-    invariant(isSound, 'the edge keeps a write within its bounds', { ops: ops.length, result: result.length });
+    invariant(isSound, 'the edge keeps a write within its bounds', {
+      ops: ops.length,
+      result: result.length,
+    });
     const entry = makeEntry({
       ver: { gen: (this.seen as Configuration).gen, epoch: (this.seen as Configuration).epoch },
       seq: this.log.last + 1,
@@ -976,7 +1057,11 @@ export class Replica implements BeaconSource {
     if (through <= from) return;
     const entries = this.entriesFrom(from + 1, through);
     this.queuedState = appliedAfter(this.queuedState, entries);
-    this.persist({ writes: [{ type: 'apply', entries, state: this.queuedState }], urgent: false, applied: through });
+    this.persist({
+      writes: [{ type: 'apply', entries, state: this.queuedState }],
+      urgent: false,
+      applied: through,
+    });
   }
 
   protected isReconciled(): boolean {
@@ -1047,11 +1132,16 @@ export class Replica implements BeaconSource {
   }
 
   private completeApply(through: Seq): void {
-    for (let seq = this.appliedSeq + 1; seq <= through; seq += 1) this.pendingWrites.applied(this.entryAt(seq));
+    for (let seq = this.appliedSeq + 1; seq <= through; seq += 1)
+      this.pendingWrites.applied(this.entryAt(seq));
     this.appliedSeq = through;
     if (this.role === 'primary' && this.committed < through) {
       // The cheap path: here the data is the log, and the only disk that counts has it.
-      invariant(this.seen?.insync.length === 1, 'only a sole replica applies before it commits', this.facts());
+      invariant(
+        this.seen?.insync.length === 1,
+        'only a sole replica applies before it commits',
+        this.facts(),
+      );
       this.commitThrough(through);
     }
     if (this.committed < through) this.committed = through;
@@ -1146,7 +1236,8 @@ export class Replica implements BeaconSource {
     if (this.isInstalled(configuration)) {
       this.promise();
       this.primaryHeardMs = this.nowMs;
-      if (this.installedDurable && this.installed.state === 'ok') this.sendInstalled(from.worker, message, this.durable);
+      if (this.installedDurable && this.installed.state === 'ok')
+        this.sendInstalled(from.worker, message, this.durable);
       // Who says INSTALL has no session with us any more, however far the last one came.
       else if (this.installedDurable) this.sendInstalled(from.worker, message, null);
       return;
@@ -1175,7 +1266,10 @@ export class Replica implements BeaconSource {
 
   /** Cuts the log to where it agrees with the primary's, and takes part in its version. */
   private joinVersion(configuration: Configuration, match: Seq, then: () => void): void {
-    invariant(match >= this.queuedState.applied, 'the log is never cut below what is applied', { match, ...this.facts() });
+    invariant(match >= this.queuedState.applied, 'the log is never cut below what is applied', {
+      match,
+      ...this.facts(),
+    });
     const before: DurableWrite[] = [];
     const { last } = this.log;
     if (last > match) {
@@ -1184,7 +1278,11 @@ export class Replica implements BeaconSource {
     }
     // What was acknowledged so far was told to another primary.
     this.ackedThrough = -1;
-    this.install({ ...this.installed, configuration, tenure: false, waited: false, shared: true }, before, then);
+    this.install(
+      { ...this.installed, configuration, tenure: false, waited: false, shared: true },
+      before,
+      then,
+    );
   }
 
   private cutLog(match: Seq): void {
@@ -1200,7 +1298,11 @@ export class Replica implements BeaconSource {
     for (const pending of this.queue) if (pending.appended > match) pending.appended = match;
   }
 
-  private sendInstalled(to: WorkerIndex, question: Extract<Message, { type: 'install' }>, match: Seq | null): void {
+  private sendInstalled(
+    to: WorkerIndex,
+    question: Extract<Message, { type: 'install' }>,
+    match: Seq | null,
+  ): void {
     this.send(to, {
       type: 'installed',
       ver: verOf(question.configuration),
@@ -1238,7 +1340,8 @@ export class Replica implements BeaconSource {
       return;
     }
     if (!this.mayAppend(ver)) {
-      if (this.role !== 'primary' && this.installed.state === 'ok') this.send(from.worker, { type: 'uninstalled', ver });
+      if (this.role !== 'primary' && this.installed.state === 'ok')
+        this.send(from.worker, { type: 'uninstalled', ver });
       return;
     }
     this.primaryHeardMs = this.nowMs;
@@ -1253,7 +1356,6 @@ export class Replica implements BeaconSource {
       for (const entry of fresh) this.log.append(entry);
       this.flushedTo = this.log.last;
       this.persist({ writes: [{ type: 'append', entries: fresh }], urgent: true, appended: this.log.last });
-      this.afterAppend(from.worker, ver);
     } else if (entries.length > 0 && this.installedDurable) {
       // Its acknowledgement may have been lost.
       this.send(from.worker, { type: 'prepared', ver, durable: this.durable });
@@ -1265,11 +1367,6 @@ export class Replica implements BeaconSource {
     return this.isInstalled(ver) && this.installed.state === 'ok';
   }
 
-  /** Nothing: an entry is acknowledged when it is durable. */
-  protected afterAppend(_to: WorkerIndex, _ver: Ver): void {
-    return;
-  }
-
   private ackedThrough: Seq = 0;
 
   /** Tells the primary what became durable, in the version of which that is known to be a prefix of its log. */
@@ -1278,7 +1375,11 @@ export class Replica implements BeaconSource {
     if (configuration === null || !this.installedDurable || !this.mayAppend(configuration)) return;
     if (this.durable === this.ackedThrough) return;
     this.ackedThrough = this.durable;
-    this.send(configuration.primary.worker, { type: 'prepared', ver: verOf(configuration), durable: this.durable });
+    this.send(configuration.primary.worker, {
+      type: 'prepared',
+      ver: verOf(configuration),
+      durable: this.durable,
+    });
   }
 
   private learnCommitted(seq: Seq): void {
@@ -1365,7 +1466,8 @@ export class Replica implements BeaconSource {
 
   private onInstalled(from: Member, message: Extract<Message, { type: 'installed' }>): void {
     const { seen } = this;
-    if (this.role !== 'primary' || seen === null || !sameVer(seen, message.ver) || message.boot !== this.boot) return;
+    if (this.role !== 'primary' || seen === null || !sameVer(seen, message.ver) || message.boot !== this.boot)
+      return;
     let peer = this.peers.get(from.worker);
     if (peer === undefined) return;
     if (peer.member === undefined || !sameMember(peer.member, from)) {
@@ -1382,7 +1484,10 @@ export class Replica implements BeaconSource {
       this.considerSnapshot(peer, message.snapshotId);
       return;
     }
-    invariant(message.match <= this.log.last, 'logs agree within both', { match: message.match, ...this.facts() });
+    invariant(message.match <= this.log.last, 'logs agree within both', {
+      match: message.match,
+      ...this.facts(),
+    });
     if (!peer.installed) {
       peer.installed = true;
       peer.acked = message.match;
@@ -1419,7 +1524,10 @@ export class Replica implements BeaconSource {
   private onPrepared(from: Member, { ver, durable }: Extract<Message, { type: 'prepared' }>): void {
     const peer = this.peerOf(from, ver);
     if (peer?.installed !== true) return;
-    invariant(durable <= this.log.last, 'nobody has more of our log than we do', { durable, ...this.facts() });
+    invariant(durable <= this.log.last, 'nobody has more of our log than we do', {
+      durable,
+      ...this.facts(),
+    });
     if (durable <= peer.acked) return;
     peer.acked = durable;
     if (peer.sentTo < durable) peer.sentTo = durable;
@@ -1436,7 +1544,8 @@ export class Replica implements BeaconSource {
   }
 
   private onUninstalled(from: Member, ver: Ver): void {
-    if (this.role !== 'primary' || this.seen === null || !sameVer(this.seen, ver) || !this.installedDurable) return;
+    if (this.role !== 'primary' || this.seen === null || !sameVer(this.seen, ver) || !this.installedDurable)
+      return;
     const peer = this.peers.get(from.worker);
     if (peer === undefined || peer.snapshot !== undefined) return;
     const isOther = peer.member !== undefined && !sameMember(peer.member, from);
@@ -1550,6 +1659,7 @@ export class Replica implements BeaconSource {
 
   private tickFollower(): void {
     const { seen, timing } = this;
+    if (this.leaving) this.askToLeave();
     if (seen === null || this.proposals.has('promote') || this.leaving) return;
     const rank = secondaries(seen).findIndex((member) => this.isSelf(member));
     invariant(rank >= 0, 'a follower is in sync', this.facts());
@@ -1594,7 +1704,10 @@ export class Replica implements BeaconSource {
     if (this.held.length === 0 || (this.held[0]?.sinceMs ?? 0) > oldestMs) return;
     this.held = this.held.filter(({ client, reply, sinceMs }) => {
       if (sinceMs > oldestMs) return true;
-      this.reply(client, reply.type === 'ok' ? { type: 'unknown', reason: 'deposed' } : { type: 'retry-later' });
+      this.reply(
+        client,
+        reply.type === 'ok' ? { type: 'unknown', reason: 'deposed' } : { type: 'retry-later' },
+      );
       return false;
     });
   }
@@ -1610,7 +1723,10 @@ export class Replica implements BeaconSource {
   private resend(peer: Peer): void {
     if (!peer.installed || peer.waitingSinceMs === undefined) return;
     if (peer.acked >= peer.sentTo) peer.waitingSinceMs = undefined;
-    else if (this.nowMs - peer.waitingSinceMs >= 2 * this.timing.beaconMs && this.nowMs - peer.rewound.atMs >= 2 * this.timing.beaconMs) {
+    else if (
+      this.nowMs - peer.waitingSinceMs >= 2 * this.timing.beaconMs &&
+      this.nowMs - peer.rewound.atMs >= 2 * this.timing.beaconMs
+    ) {
       peer.rewound = { to: peer.acked, atMs: this.nowMs };
       peer.sentTo = peer.acked;
     }
@@ -1653,7 +1769,8 @@ export class Replica implements BeaconSource {
       const peer = this.peers.get(worker);
       if (peer?.installed !== true || peer.member === undefined || peer.refused) continue;
       if (memberOf(seen.insync, worker) !== undefined) continue;
-      const isCurrent = peer.acked >= this.admissionPoint() && this.log.last - peer.acked < this.timing.joinLagEntries;
+      const isCurrent =
+        peer.acked >= this.admissionPoint() && this.log.last - peer.acked < this.timing.joinLagEntries;
       if (isCurrent && this.nowMs < peer.leaseUntilMs) joining.push(peer.member);
     }
     if (joining.length === 0) return;
@@ -1679,7 +1796,8 @@ export class Replica implements BeaconSource {
   private considerLeaving(): void {
     const { seen, target } = this;
     if (seen === null || this.role !== 'primary' || this.proposals.size > 0 || !this.installedDurable) return;
-    const isComplete = target?.replicas.every((worker) => memberOf(seen.insync, worker) !== undefined) ?? false;
+    const isComplete =
+      target?.replicas.every((worker) => memberOf(seen.insync, worker) !== undefined) ?? false;
     const leaving = secondaries(seen).filter(({ worker }) => {
       const isSurplus = isComplete && target?.replicas.includes(worker) === false;
       return isSurplus || this.peers.get(worker)?.leaving === true;
@@ -1695,12 +1813,14 @@ export class Replica implements BeaconSource {
       const to = this.handoverTo(seen);
       // A primary that stops and finds no master to tell would stop for nothing.
       if (to === undefined || !this.masterReachable || this.proposals.size > 0) return;
-      if (this.nowMs < this.nextHandoverMs || !this.mayStartHandover()) return;
+      if (this.handoverRequest === undefined && this.nowMs < this.nextHandoverMs) return;
+      if (!this.mayStartHandover()) return;
       this.handover = { to, sinceMs: this.nowMs };
     }
     const { to, sinceMs } = this.handover;
     if (this.nowMs - sinceMs >= timing.handoverDrainMs) {
       this.handover = undefined;
+      if (!this.leaving) this.handoverRequest = undefined;
       this.nextHandoverMs = this.nowMs + 10 * timing.handoverDrainMs;
       return;
     }
@@ -1816,7 +1936,8 @@ export class Replica implements BeaconSource {
     const missing = new Set(required.map(({ worker }) => worker));
     const round = { round: this.confirmRound, tokens, missing, sentMs: this.nowMs };
     this.confirmRounds.push(round);
-    for (const worker of missing) this.send(worker, { type: 'confirm', ver: verOf(seen), round: round.round });
+    for (const worker of missing)
+      this.send(worker, { type: 'confirm', ver: verOf(seen), round: round.round });
     this.finishConfirmRounds();
   }
 
@@ -1898,7 +2019,8 @@ export class Replica implements BeaconSource {
 
   private sendSnapshotBegin(peer: Peer, session: SnapshotSession): void {
     const { seen } = this;
-    if (seen === null || session.state === undefined || this.role !== 'primary' || !this.mayErase(peer)) return;
+    if (seen === null || session.state === undefined || this.role !== 'primary' || !this.mayErase(peer))
+      return;
     // The copy has no log: what it holds ends where it is applied.
     const baseVer = this.verOfSnapshot(session.state);
     const state = { ...session.state, base: session.state.applied, baseVer };
@@ -1907,7 +2029,9 @@ export class Replica implements BeaconSource {
 
   private verOfSnapshot(state: AppliedState): AppliedState['baseVer'] {
     const ver = this.log.verAt(state.applied);
-    invariant(ver !== undefined, 'the log is not trimmed above a snapshot in use', { applied: state.applied });
+    invariant(ver !== undefined, 'the log is not trimmed above a snapshot in use', {
+      applied: state.applied,
+    });
     return ver;
   }
 
@@ -1925,7 +2049,13 @@ export class Replica implements BeaconSource {
   private sendChunk(peer: Peer, session: SnapshotSession, index: number): void {
     const rows = session.chunks.get(index);
     if (rows === undefined || this.seen === null) return;
-    this.send(peer.worker, { type: 'snapshotChunk', ver: verOf(this.seen), snapshotId: session.id, index, rows });
+    this.send(peer.worker, {
+      type: 'snapshotChunk',
+      ver: verOf(this.seen),
+      snapshotId: session.id,
+      index,
+      rows,
+    });
   }
 
   private continueSnapshot(peer: Peer, session: SnapshotSession): void {
@@ -1944,7 +2074,10 @@ export class Replica implements BeaconSource {
     session.nextRead += 1;
   }
 
-  private onSnapshotAck(from: Member, { ver, snapshotId, index }: Extract<Message, { type: 'snapshotAck' }>): void {
+  private onSnapshotAck(
+    from: Member,
+    { ver, snapshotId, index }: Extract<Message, { type: 'snapshotAck' }>,
+  ): void {
     const peer = this.peerOf(from, ver);
     const session = peer?.snapshot;
     if (peer === undefined || session?.id !== snapshotId || index <= session.acked) return;
@@ -1970,7 +2103,8 @@ export class Replica implements BeaconSource {
     }
     if (idleMs < 2 * this.timing.beaconMs) return;
     if (session.acked < 0) this.sendSnapshotBegin(peer, session);
-    else if (session.total !== undefined && session.acked >= session.total) this.continueSnapshot(peer, session);
+    else if (session.total !== undefined && session.acked >= session.total)
+      this.continueSnapshot(peer, session);
     else for (const index of session.chunks.keys()) this.sendChunk(peer, session, index);
   }
 
@@ -2004,7 +2138,12 @@ export class Replica implements BeaconSource {
     return !hasMember(configuration.insync, this.self);
   }
 
-  private eraseForSnapshot(configuration: Configuration, snapshotId: number, state: AppliedState, to: WorkerIndex): void {
+  private eraseForSnapshot(
+    configuration: Configuration,
+    snapshotId: number,
+    state: AppliedState,
+    to: WorkerIndex,
+  ): void {
     this.forgetEverything();
     this.loading = { state, received: 0, durable: -1, early: new Map() };
     const { loading } = this;
@@ -2051,7 +2190,8 @@ export class Replica implements BeaconSource {
     const { snapshotId } = installed;
     if (loading === undefined) {
       // All of it is here; the primary counts its chunks itself.
-      if (installed.state === 'ok' && this.installedDurable) this.send(to, { type: 'snapshotAck', ver, snapshotId, index: SNAPSHOT_COMPLETE });
+      if (installed.state === 'ok' && this.installedDurable)
+        this.send(to, { type: 'snapshotAck', ver, snapshotId, index: SNAPSHOT_COMPLETE });
       return;
     }
     if (loading.durable >= 0) this.send(to, { type: 'snapshotAck', ver, snapshotId, index: loading.durable });
@@ -2107,7 +2247,9 @@ export class Replica implements BeaconSource {
     this.appliedSeq = state.applied;
     this.ackedThrough = state.applied;
     this.committedClear = state.clearedThrough;
-    this.install({ ...this.installed, state: 'ok' }, [{ type: 'state', state }], () => this.ackSnapshot(from.worker, ver));
+    this.install({ ...this.installed, state: 'ok' }, [{ type: 'state', state }], () =>
+      this.ackSnapshot(from.worker, ver),
+    );
   }
 
   // ----------------------------------------------------------------------------------------------------------- helpers

@@ -95,7 +95,8 @@ export function validateTiming(timing: Timing): string[] {
         `(${checkSlackMs}): more than ${Math.ceil((leaseMs * (1 + rho) + checkSlackMs) / (1 - rho))}`,
     );
   }
-  if (leaseMs < 3 * beaconMs) problems.push('leaseMs leaves no room for two lost beacons (below 3 * beaconMs)');
+  if (leaseMs < 3 * beaconMs)
+    problems.push('leaseMs leaves no room for two lost beacons (below 3 * beaconMs)');
   if (stallMs >= leaseMs) problems.push('stallMs is not below leaseMs');
   if (prepareTimeoutMs < leaseMs) problems.push('prepareTimeoutMs is below leaseMs');
   return problems;

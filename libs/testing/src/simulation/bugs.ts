@@ -2,8 +2,8 @@
  * Seeded bugs: mistakes that look reasonable, each injected by overriding one rule of the replica or the master. The
  * checkers must catch every one of them within a bounded number of seeds; a simulator that cannot fail proves nothing.
  */
-import type { Member, Ver, WorkerIndex } from '@diststore/cluster';
-import type { Peer, ReplicaOptions, Seq } from '@diststore/replication';
+import type { Member } from '@diststore/cluster';
+import type { Effect, Peer, ReplicaEvent, ReplicaOptions, Seq } from '@diststore/replication';
 
 import type { SeedOptions } from './run-seed.js';
 import { ObservedReplica } from './simulation.js';
@@ -47,8 +47,20 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     mistake: 'a secondary acknowledges an entry before it is durable',
     profile: 'crashes',
     Replica: class extends ObservedReplica {
-      protected override afterAppend(to: WorkerIndex, ver: Ver): void {
-        this.send(to, { type: 'prepared', ver, durable: this.log.last });
+      override step(event: ReplicaEvent): Effect[] {
+        const effects = super.step(event);
+        const appends = effects.some(
+          (effect) => effect.type === 'persist' && effect.writes.some(({ type }) => type === 'append'),
+        );
+        if (appends && event.type === 'message' && event.message.type === 'prepare') {
+          const { ver } = event.message;
+          effects.push({
+            type: 'send',
+            to: event.from.worker,
+            message: { type: 'prepared', ver, durable: this.log.last },
+          });
+        }
+        return effects;
       }
     },
   },
@@ -144,7 +156,8 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
   },
   {
     name: 'endlessCandidate',
-    mistake: 'a candidate refuses the beacons of its primary until it gets an answer, so a healthy partition freezes',
+    mistake:
+      'a candidate refuses the beacons of its primary until it gets an answer, so a healthy partition freezes',
     profile: 'masterAway',
     Replica: class extends ObservedReplica {
       protected override refusesBeacons(): boolean {
@@ -168,6 +181,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
 /** @throws Error there is no such bug. */
 export function bugOptions(name: string): SeedOptions {
   const bug = SEEDED_BUGS.find((candidate) => candidate.name === name);
-  if (bug === undefined) throw new Error(`There is no bug ${name}; there are ${SEEDED_BUGS.map((b) => b.name).join(', ')}.`);
+  if (bug === undefined)
+    throw new Error(`There is no bug ${name}; there are ${SEEDED_BUGS.map((b) => b.name).join(', ')}.`);
   return { profile: bug.profile, factory: (options) => new bug.Replica(options) };
 }

@@ -162,16 +162,18 @@ export class Checker {
   /** How many in-sync members of a partition still have their disks. */
   intactMembers(partition: number): SimulatedWorker[] {
     const { configuration } = this.ghost(partition);
-    return this.workers.filter((worker) =>
-      !worker.damaged.has(partition) && configuration?.insync.some((member) => {
-        const installed = worker.disk.rows(partition).installed;
-        const self = {
-          worker: worker.index,
-          store: worker.store,
-          incarnation: installed?.incarnation ?? member.incarnation,
-        };
-        return sameMember(member, self);
-      }),
+    return this.workers.filter(
+      (worker) =>
+        !worker.damaged.has(partition) &&
+        configuration?.insync.some((member) => {
+          const installed = worker.disk.rows(partition).installed;
+          const self = {
+            worker: worker.index,
+            store: worker.store,
+            incarnation: installed?.incarnation ?? member.incarnation,
+          };
+          return sameMember(member, self);
+        }),
     );
   }
 

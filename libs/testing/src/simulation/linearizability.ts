@@ -88,7 +88,6 @@ export function problemOfHistory(history: readonly Operation[], stepsMax = 200_0
     if (top === undefined) return stuckAt;
     done[top.op] = 0;
     if ((ops[top.op] as Operation).certain) left += 1;
-    if (top.op < from) from = top.op;
     from = 0;
     state = top.stateBefore;
     next = top.next;

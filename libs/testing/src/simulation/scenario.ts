@@ -46,7 +46,14 @@ export class Scenario {
     return this;
   }
 
+  /** What comes now is not of interest. */
+  mute(): this {
+    this.muted = true;
+    return this;
+  }
+
   say(text: string): this {
+    this.muted = false;
     this.lines.push(`## ${text}`);
     return this;
   }

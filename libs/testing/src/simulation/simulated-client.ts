@@ -98,7 +98,8 @@ export class SimulatedClient {
     else if (answer.type === 'written') this.stats.written += 1;
     else this.stats.read += 1;
     // A refusal of this attempt says nothing about an earlier one that may still be on its way.
-    if (answer?.type === 'rejected' && maybeDone) this.record(request, { call, end: Infinity, certain: false, value, expected }, undefined);
+    if (answer?.type === 'rejected' && maybeDone)
+      this.record(request, { call, end: Infinity, certain: false, value, expected }, undefined);
     if (certain || maybeDone) this.record(request, { call, end, certain, value, expected }, answer);
     sim.time.after(sim.random.between(0, 60), () => this.next());
   }

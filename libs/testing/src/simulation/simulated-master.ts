@@ -158,7 +158,10 @@ export class SimulatedMaster {
   private relax(): void {
     for (const [partition, { minInSync, primary, insync, gen, epoch: at }] of this.record.configurations) {
       const wanted = this.record.targets.get(partition)?.replicas.length ?? 1;
-      const goal = minInSyncGoal({ replicationFactor: wanted, registeredWorkers: this.record.registrations.size });
+      const goal = minInSyncGoal({
+        replicationFactor: wanted,
+        registeredWorkers: this.record.registrations.size,
+      });
       if (goal >= minInSync) continue;
       this.decide({
         partition: partitionId(partition),

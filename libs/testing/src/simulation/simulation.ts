@@ -166,7 +166,9 @@ export class Simulation {
       });
       if (leader === undefined || replica?.probe.role !== 'primary' || !isSettled) continue;
       if (!replica.mayServe(leader.localMs()))
-        throw new Violation(`FROZEN: ${leader.name} may not serve partition ${partition}, though all its members are well; the master is away`);
+        throw new Violation(
+          `FROZEN: ${leader.name} may not serve partition ${partition}, though all its members are well; the master is away`,
+        );
     }
     master.start(false);
   }
@@ -181,7 +183,8 @@ export class Simulation {
     }
     this.prepare();
     this.time.after(700, () => this.nextFault());
-    if (profile.masterStaysAway === true) this.time.after(random.between(1500, 3000), () => this.master.crash());
+    if (profile.masterStaysAway === true)
+      this.time.after(random.between(1500, 3000), () => this.master.crash());
   }
 
   /** Starts everything but the faults. */
@@ -440,6 +443,8 @@ export class Simulation {
     for (let partition = 0; partition < this.partitionCount; partition += 1) {
       const configuration = this.master.record.configurations.get(partition);
       if (configuration === undefined) return `partition ${partition} is not created`;
+      // The last in-sync disk is gone: more was lost than is promised to survive, and only a person can go on.
+      if (this.checker.intactMembers(partition).length === 0) continue;
       const wanted = this.master.workersOf(partition);
       const insync = configuration.insync.map(({ worker }) => worker);
       const at = `partition ${partition} in ${configuration.gen}.${configuration.epoch}`;
@@ -458,6 +463,7 @@ export class Simulation {
   private checkEqual(): void {
     for (let partition = 0; partition < this.partitionCount; partition += 1) {
       this.checker.checkMembers(partition);
+      if (this.checker.intactMembers(partition).length === 0) continue;
       const configuration = this.master.record.configurations.get(partition);
       const committed = this.checker.committedSeq(partition);
       let first: string | undefined;
