@@ -60,6 +60,7 @@ export class WorkerModule {
           owner: `worker ${index}`,
           cacheBytes: config.cacheBytes,
           writeBufferBytes: config.writeBufferBytes,
+          tableCheckBytes: config.tableCheckBytes,
           observer: storageMetrics,
         }),
         OperationsModule.forRoot({ name: 'diststore-worker', version: VERSION }),

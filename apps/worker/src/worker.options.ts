@@ -82,6 +82,13 @@ export const workerOptions = defineOptions({
       summary: 'Writes that LevelDB gathers in memory and log before it sorts them into a table',
       group: 'Storage',
     }),
+    tableCheckBytes: option({
+      schema: integer({ min: 0 }),
+      default: 256 * MiB,
+      summary:
+        'Table files whose checksums are verified at the start, newest first; about 400 MiB take a second',
+      group: 'Storage',
+    }),
     diskReserveBytes: option({
       schema: integer({ min: 0 }),
       default: 256 * MiB,
