@@ -39,9 +39,12 @@ export async function startMaster(program: Program<MasterConfig>): Promise<void>
   // Workers report to the port above, so they come after it, and stop before it closes.
   const supervisor = app.get<Supervisor>(SUPERVISOR);
   lifecycle.onStop('supervisor', () => supervisor.stop({ stopWorkers: config.stopWorkers }));
-  await supervisor.resume(state.memberRows());
+  await supervisor.resume();
   await createWorkers(supervisor, program);
-  if (config.workers > 0) process.stdout.write(`${clusterTable(url, registry.views())}\n`);
+  if (config.workers === 0) return;
+  // The table says what to type, so it comes when that works.
+  await state.untilFormed(AbortSignal.timeout(config.workerStartTimeoutMs));
+  process.stdout.write(`${clusterTable(url, registry.views())}\n`);
 }
 
 /** A worker that does not come up is reported, and the others serve. */

@@ -236,13 +236,15 @@ function clusterProviders({ config, lifecycle, logger }: Program<WorkerConfig>):
             weight: config.weight,
           }),
           joined: async (welcomed) => {
-            if (clusterId === welcomed.clusterId) return;
-            if (clusterId !== null) {
+            if (clusterId !== null && clusterId !== welcomed.clusterId) {
               const detail = `this store belongs to cluster ${clusterId}, the master to ${welcomed.clusterId}`;
               throw new StoreError('worker-refused', detail, { facts: { final: true } });
             }
-            await writeHeader(storage, { ...header, clusterId: welcomed.clusterId });
+            if (clusterId === null) await writeHeader(storage, { ...header, clusterId: welcomed.clusterId });
             clusterId = welcomed.clusterId;
+            // Whoever hears that this worker serves may ask it at once.
+            await follower.refresh();
+            follower.required();
           },
         });
       },

@@ -16,6 +16,9 @@ const FRAMEWORK_CONTEXTS = new Set([
   'NestApplication',
 ]);
 
+/** What fails while the application is built or begins to listen. The program (program.ts) reports it, once. */
+const THROWN_AS_WELL = new Set(['ExceptionHandler', 'NestApplication']);
+
 export class ProcessLogger extends ConsoleLogger {
   constructor({ logFormat, logLevel }: Pick<ProcessConfig, 'logFormat' | 'logLevel'>) {
     super({
@@ -33,9 +36,9 @@ export class ProcessLogger extends ConsoleLogger {
     else super.log(message, ...rest);
   }
 
-  /** What fails while the application is built is thrown as well, and reported once, by the program (program.ts). */
   override error(message: unknown, ...rest: unknown[]): void {
-    if (rest.at(-1) === 'ExceptionHandler') this.debug(message, ...rest);
+    const context = rest.at(-1);
+    if (typeof context === 'string' && THROWN_AS_WELL.has(context)) this.debug(message, ...rest);
     else super.error(message, ...rest);
   }
 }

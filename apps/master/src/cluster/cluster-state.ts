@@ -181,6 +181,12 @@ export class ClusterState {
     return this.current.deltaSince(version);
   }
 
+  /** Resolves with true when every partition of a `hashed` cluster has been created, at once under `local`. */
+  untilFormed(signal: AbortSignal): Promise<boolean> {
+    const isFormed = (): boolean => this.current.formed || this.current.settings.placement === 'local';
+    return this.changed.until(isFormed, AbortSignal.any([signal, this.closing.signal]));
+  }
+
   /** Ends the watch, and every wait. The store is its owner's to close, afterwards. */
   async close(): Promise<void> {
     this.closing.abort();

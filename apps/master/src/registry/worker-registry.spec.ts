@@ -79,7 +79,7 @@ describe('WorkerRegistry', () => {
     });
     expect(registry.view(1)).toMatchObject({
       index: 1,
-      state: 'serving',
+      state: 'starting',
       urls: { http: 'http://127.0.0.1:5001' },
     });
   });
@@ -112,6 +112,7 @@ describe('WorkerRegistry', () => {
     expect(registry.view(1)?.state).toBe('unheard');
     expect(registry.heartbeat(1, reporting())).toBe(false);
     await registry.register(1, asking({ clusterId }));
+    registry.heartbeat(1, reporting());
     expect(registry.view(1)?.state).toBe('serving');
   });
 

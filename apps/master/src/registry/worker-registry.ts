@@ -2,8 +2,10 @@
  * Who belongs to the cluster, and how each worker is. Membership is durable (cluster-state.ts); whether a worker is heard
  * from is remembered only, and begins anew when the master starts.
  *
- *     unheard ──registers──► serving ──silentAfterMs without a report──► silent ──reports──► serving
- *                               └──says so──► draining ──silentAfterMs──► silent
+ *     unheard ──registers──► starting ──reports──► serving ──silentAfterMs without a report──► silent ──reports──► serving
+ *                                                     └──says so──► draining ──silentAfterMs──► silent
+ *
+ * A worker reports for the first time when it knows the cluster, so that `serving` means that it answers.
  */
 import { type Clock, StoreError } from '@diststore/base';
 import type { Heartbeat, Registration, Speaker, Welcomed } from '@diststore/cluster';
@@ -13,7 +15,7 @@ import { Condition, type Log } from '@diststore/process';
 import type { ClusterState, MemberRow } from '../cluster/cluster-state.js';
 
 /** `unheard`: known from before the master started, and not heard from since. */
-export type WorkerState = 'unheard' | 'serving' | 'draining' | 'silent';
+export type WorkerState = 'unheard' | 'starting' | 'serving' | 'draining' | 'silent';
 
 export interface WorkerView {
   readonly index: number;
@@ -32,7 +34,7 @@ export interface WorkerView {
 
 interface Presence {
   heardMs: number;
-  state: 'serving' | 'draining';
+  state: 'starting' | 'serving' | 'draining';
   sinceMs: number;
   keys: number;
   bytes: number;
@@ -135,7 +137,7 @@ export class WorkerRegistry {
     const mayBeAlive =
       state === 'unheard' && this.clock.wallNowMs() < this.startedMs + this.options.silentAfterMs;
     const answer = admit(known?.registration, request, {
-      isCurrentLive: state === 'serving' || state === 'draining' || mayBeAlive,
+      isCurrentLive: mayBeAlive || (state !== 'unheard' && state !== 'silent'),
       nextNumber: this.state.nextRegistrationNumber,
     });
     if ('refused' in answer) {
@@ -154,7 +156,7 @@ export class WorkerRegistry {
     const nowMs = this.clock.wallNowMs();
     this.presences.set(index, {
       heardMs: this.clock.monotonicNowMs(),
-      state: 'serving',
+      state: 'starting',
       sinceMs: nowMs,
       keys: 0,
       bytes: 0,

@@ -14,7 +14,6 @@ import { EXIT, StoreError } from '@diststore/base';
 import type { Log } from '@diststore/process';
 import { request } from 'undici';
 
-import type { MemberRow } from '../cluster/cluster-state.js';
 import type { WorkerRegistry, WorkerView } from '../registry/worker-registry.js';
 import { lastLines, LogFollower } from './log-follower.js';
 import { type ExitCode, isAlive, WorkerProcess } from './worker-process.js';
@@ -79,8 +78,9 @@ export class Supervisor {
   }
 
   /** Takes up the workers that an earlier master left: adopts those that run, starts those that do not. */
-  async resume(rows: readonly MemberRow[]): Promise<void> {
-    await Promise.all(rows.filter((row) => row.supervised).map((row) => this.resumeOne(row)));
+  async resume(): Promise<void> {
+    const supervised = this.registry.views().filter((view) => view.supervised);
+    await Promise.all(supervised.map(({ index }) => this.adoptOrStart(index)));
   }
 
   /** No worker is started again from now on; with `stopWorkers` those running are stopped first, in good order. */
@@ -101,14 +101,14 @@ export class Supervisor {
     if (this.stopped) throw new StoreError('draining', 'The master is stopping; no worker is started.');
     const known = this.workers.get(index);
     clearTimeout(known?.restartTimer);
-    const runsAlready = known?.process?.isRunning === true;
-    const worker = runsAlready ? known : await this.start(index);
+    const { worker, started } =
+      known?.process?.isRunning === true ? { worker: known, started: false } : await this.adoptOrStart(index);
     await this.untilServing(index, worker);
     await this.registry.setSupervised(index, true);
     const view = this.serving(index);
     if (view === undefined)
       throw new StoreError('retry-later', `Worker ${index} served, and stopped at once.`);
-    return { worker: view, created: !runsAlready };
+    return { worker: view, created: started };
   }
 
   private serving(index: number): WorkerView | undefined {
@@ -135,23 +135,26 @@ export class Supervisor {
     clearTimeout(timer);
     if (serves) return;
     const lines = await lastLines(this.logFile(index), LAST_LINES);
+    const failure = startFailure(index, exit, startTimeoutMs, lines);
     const view = this.registry.view(index);
     if (view?.supervised !== true) {
       this.workers.delete(index);
       if (exit === undefined) await process.stop(this.options.stopDeadlineMs);
       await worker.follower?.close();
     }
-    throw startFailure(index, exit, startTimeoutMs, lines);
+    throw failure;
   }
 
-  private async resumeOne(row: MemberRow): Promise<void> {
-    const { index, pid } = row;
-    if (isAlive(pid) && (await isThisWorker(row, this.registry.view(index)?.urls.http))) {
-      this.log.log(`Adopted worker ${index}, process ${pid}, which is still running`);
-      await this.supervise(index, WorkerProcess.adopt(pid));
-    } else {
-      await this.start(index);
-    }
+  /**
+   * Its process may run although it is not known here: it was left by an earlier master, or stood still when it was
+   * looked for and moves again. A second one could not open its data directory.
+   */
+  private async adoptOrStart(index: number): Promise<{ worker: Supervised; started: boolean }> {
+    const view = this.registry.view(index);
+    if (view?.supervised !== true || !isAlive(view.pid) || !(await isThisWorker(view)))
+      return { worker: await this.start(index), started: true };
+    this.log.log(`Adopted worker ${index}, process ${view.pid}, which is still running`);
+    return { worker: await this.supervise(index, WorkerProcess.adopt(view.pid)), started: false };
   }
 
   private async start(index: number): Promise<Supervised> {
@@ -165,7 +168,13 @@ export class Supervisor {
       `--data-dir=${dataDir}`,
       `--log-format=${logFormat}`,
     ];
-    const started = await WorkerProcess.start(command, this.logFile(index));
+    const started = await WorkerProcess.start(command, this.logFile(index)).catch((cause: unknown) => {
+      const detail = `Worker ${index} cannot be started: ${cause instanceof Error ? cause.message : String(cause)}.`;
+      throw new StoreError('worker-start-timeout', detail, {
+        cause,
+        facts: { worker: index, lastLogLines: [] },
+      });
+    });
     this.log.log(`Started worker ${index} on port ${portBase + index}, process ${started.pid}`);
     return this.supervise(index, started);
   }
@@ -198,10 +207,8 @@ export class Supervisor {
     worker.backoffMs = Math.min(backoffMs * 2, BACKOFF_MS_MAX);
     worker.restartTimer = setTimeout(() => {
       if (this.creating.has(index)) return;
-      this.start(index).catch((error: unknown) => {
-        this.log.error(
-          `Worker ${index} cannot be started: ${error instanceof Error ? error.message : String(error)}`,
-        );
+      this.adoptOrStart(index).catch((error: unknown) => {
+        this.log.error(error instanceof Error ? error.message : String(error));
         this.onExit(index, worker, null, 0);
       });
     }, backoffMs);
@@ -213,15 +220,14 @@ export class Supervisor {
 }
 
 /** A process number can have been given to another program since: ask the worker who it is. */
-async function isThisWorker(row: MemberRow, url: string | undefined): Promise<boolean> {
-  if (url === undefined) return false;
+async function isThisWorker({ urls, storeId, pid }: WorkerView): Promise<boolean> {
   try {
-    const answer = await request(`${url}/worker`, {
+    const answer = await request(`${urls.http}/worker`, {
       headersTimeout: IDENTIFY_TIMEOUT_MS,
       bodyTimeout: IDENTIFY_TIMEOUT_MS,
     });
     const identity = (await answer.body.json()) as { storeId?: unknown; pid?: unknown };
-    return identity.storeId === row.registration.current.store && identity.pid === row.pid;
+    return identity.storeId === storeId && identity.pid === pid;
   } catch {
     return false;
   }
