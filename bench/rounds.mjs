@@ -7,7 +7,7 @@
  *     name           for --only
  *     title          what is measured
  *     unit           of its values: a rate, of which more is better, or `s` or `MiB`, of which less is
- *     coldStarts     whether each measurement is a start of its own, which is slow: `starts` of them, not `rounds`
+ *     rounds         optional: (settings) => how many, where that is not `settings.rounds`
  *     contestants    (stage) => [{ name, … }], running and warm; ours is the first. `ratioMin`: how much of this one's
  *                    rate ours shall reach; `maximum`: what this one's value shall not exceed
  *     measure        (contestant, stage) => { value, … }: one contestant's turn in one round. Optional: p50Ms, p99Ms,
@@ -22,7 +22,7 @@ const PAUSE_MS = 50;
 export async function measureRow(row, stage) {
   const contestants = await row.contestants(stage);
   const samples = contestants.map(() => []);
-  const rounds = row.coldStarts ? stage.settings.starts : stage.settings.rounds;
+  const rounds = row.rounds?.(stage.settings) ?? stage.settings.rounds;
   for (let round = 0; round < rounds; round++) {
     for (let turn = 0; turn < contestants.length; turn++) {
       const index = (round + turn) % contestants.length;

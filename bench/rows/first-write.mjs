@@ -19,7 +19,7 @@ export const firstWrite = {
   name: 'first-write',
   title: 'From npm start to the first acknowledged write',
   unit: 's',
-  coldStarts: true,
+  rounds: ({ starts }) => starts,
   contestants: () => [{ name: 'npm start, built', maximum: 3 }],
   measure: async (_contestant, stage) => {
     const port = await freePorts(1 + WORKERS);

@@ -24,8 +24,11 @@ export function groupCommitRow(writers) {
       ];
     },
     measure: ({ program, store }, stage) => {
-      const { warmUpMs, roundMs } = stage.settings;
-      return program.ask({ command: 'measure', options: { store, writers, warmUpMs, measureMs: roundMs } });
+      const { warmUpMs, storeRoundMs } = stage.settings;
+      return program.ask({
+        command: 'measure',
+        options: { store, writers, warmUpMs, measureMs: storeRoundMs },
+      });
     },
   };
 }

@@ -21,7 +21,7 @@ export const idleMemory = {
   name: 'idle-memory',
   title: 'Resident memory when idle, 1,000 keys',
   unit: 'MiB',
-  coldStarts: true,
+  rounds: () => 1,
   contestants: async (stage) => {
     const port = await freePorts(2);
     const options = ['--workers=1', '--stop-workers', `--data-dir=${stage.dataFolder('cluster')}`];
