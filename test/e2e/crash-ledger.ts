@@ -66,9 +66,7 @@ export class Ledger {
     const { acknowledged, open } = this.knownOf(key);
     const attempts = [...open];
     open.clear();
-    const described = `expected version ${acknowledged.version} ${acknowledged.value ?? '(no value)'}, found ${
-      found === undefined ? '(no value)' : `version ${found.version} ${found.value}`
-    }`;
+    const described = `expected ${describe(acknowledged)}, found ${describe(found)}`;
     if (found === undefined) {
       if (acknowledged.value === undefined) return undefined;
       const done = attempts.find(({ value }) => value === undefined);
@@ -95,4 +93,13 @@ export class Ledger {
     }
     return known;
   }
+}
+
+const SHOWN_CHARS = 30;
+
+function describe(state: { version: number; value: Value } | undefined): string {
+  if (state?.value === undefined) return `no value${state === undefined ? '' : ` at version ${state.version}`}`;
+  const { version, value } = state;
+  const shown = value.length > SHOWN_CHARS ? `${value.slice(0, SHOWN_CHARS)}… (${value.length})` : value;
+  return `version ${version}: ${shown}`;
 }

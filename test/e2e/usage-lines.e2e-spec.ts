@@ -5,6 +5,8 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { isFree, ROOT, type RunningProcess, useSandbox } from '@diststore/testing';
 
+import type { ClusterView } from './cluster-views.js';
+
 const sandbox = useSandbox('all');
 const MASTER_PORT = 5000;
 const WORKER_PORT = 5001;
@@ -22,14 +24,17 @@ beforeAll(async () => {
       );
   }
   // One after the other: both compile into the same folder.
-  for (const [line, ready] of [
-    ['npx nest start master', /Master serves at/],
-    ['npx nest start worker -- 5001', /Registered with the master/],
-  ] as const) {
+  for (const line of ['npx nest start master', 'npx nest start worker -- 5001']) {
     const terminal = await shell(line);
     started.push(terminal);
-    await terminal.untilPrints(ready, START_MS_MAX);
+    await terminal.untilPrints(/serves at/, START_MS_MAX);
   }
+  await sandbox().eventually('the master knows that the worker serves', async () => {
+    const { workers } = (
+      await sandbox().client('http://localhost:5000').get('/master')
+    ).json() as ClusterView;
+    return workers[0]?.state === 'serving';
+  });
 }, 2 * START_MS_MAX);
 
 function shell(line: string): Promise<RunningProcess> {
