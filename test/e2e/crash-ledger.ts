@@ -98,7 +98,8 @@ export class Ledger {
 const SHOWN_CHARS = 30;
 
 function describe(state: { version: number; value: Value } | undefined): string {
-  if (state?.value === undefined) return `no value${state === undefined ? '' : ` at version ${state.version}`}`;
+  if (state?.value === undefined)
+    return `no value${state === undefined ? '' : ` at version ${state.version}`}`;
   const { version, value } = state;
   const shown = value.length > SHOWN_CHARS ? `${value.slice(0, SHOWN_CHARS)}… (${value.length})` : value;
   return `version ${version}: ${shown}`;
