@@ -104,6 +104,31 @@ describe('PartitionCreator', () => {
     expect(second.state.map.deltaSince(0)).toEqual(before);
   });
 
+  it('says that the cluster is formed although an earlier master ended just before it could', async () => {
+    const storage = new MemoryStorage();
+    const first = await startMaster(storage, hashed, 1);
+    first.state.markFormed = () => Promise.reject(new Error('killed'));
+    await expect(first.join(1)).rejects.toThrow('killed');
+    await stop(first);
+    const second = await startMaster(storage, hashed, 1);
+    expect(second.state.map.formed).toBe(false);
+    await second.join(1);
+    expect(second.state.map.formed).toBe(true);
+  });
+
+  it('counts a worker that was down as soon as it registers again', async () => {
+    const storage = new MemoryStorage();
+    const first = await startMaster(storage, hashed, 2);
+    await first.join(1);
+    const [worker] = first.state.map.workers();
+    if (worker !== undefined) await first.state.saveWorker({ ...worker, presence: 'down' });
+    await stop(first);
+    const second = await startMaster(storage, hashed, 2);
+    await second.join(1);
+    await second.join(2);
+    expect(second.state.map.formed).toBe(true);
+  });
+
   it('refuses to run a cluster with a placement it was not formed with', async () => {
     const storage = new MemoryStorage();
     await stop(await startMaster(storage, hashed, 1));

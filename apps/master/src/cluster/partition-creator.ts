@@ -64,9 +64,9 @@ export class PartitionCreator {
     const created = missingPartitions(map, workers).map(({ partition, target }) => {
       return { partition, target, configuration: create(map, partition, target, workers) };
     });
-    if (created.length === 0) return;
-    await this.state.create(created);
+    if (created.length > 0) await this.state.create(created);
     if (map.settings.placement === 'local') return;
+    // Also when there was nothing to create: an earlier master may have ended just before it said so.
     await this.state.markFormed();
     this.log.log(
       `Created ${created.length} partitions on ${workers.length} worker(s); the cluster is formed`,

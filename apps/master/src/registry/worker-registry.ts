@@ -151,8 +151,8 @@ export class WorkerRegistry {
     }
     const { registration } = answer;
     const row: MemberRow = { index, registration, pid: request.pid, supervised: known?.supervised ?? false };
-    if (answer.welcome !== 'same-process')
-      await this.state.saveMember(row, workerOf(row, request, this.clock.wallNowMs()));
+    if (answer.welcome === 'same-process') await this.markUp(index);
+    else await this.state.saveMember(row, workerOf(row, request, this.clock.wallNowMs()));
     const nowMs = this.clock.wallNowMs();
     this.presences.set(index, {
       heardMs: this.clock.monotonicNowMs(),
@@ -163,6 +163,13 @@ export class WorkerRegistry {
     });
     this.log.log(`Worker ${index} registered from ${httpUrlOf(request.http)} (${answer.welcome})`);
     return { clusterId, heartbeatMs: this.options.heartbeatMs };
+  }
+
+  /** At once, not at the next look: partitions are created on workers that are up, when the last of them registers. */
+  private async markUp(index: number): Promise<void> {
+    const worker = this.state.map.worker(workerIndex(index));
+    if (worker?.presence !== 'down') return;
+    await this.state.saveWorker({ ...worker, presence: 'up', sinceMs: this.clock.wallNowMs() });
   }
 
   /** Undefined: too early to say, just after a start. */
