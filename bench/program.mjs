@@ -4,9 +4,15 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { performance } from 'node:perf_hooks';
 import process from 'node:process';
 import { clearTimeout } from 'node:timers';
+import { setTimeout as sleep } from 'node:timers/promises';
 
+/** A program that does not serve by then has failed. */
+const START_WAIT_MS = 60_000;
+/** How exactly the moment is known at which a program serves. */
+const POLL_MS = 5;
 /** A program that has not stopped by then is killed. */
 const STOP_WAIT_MS = 15_000;
 /** How much of a program's output is kept, for when it fails. */
@@ -53,6 +59,24 @@ export class Program {
       throw new Error(`${this.#child.spawnargs.join(' ')} has ended:\n${this.#output}`);
     });
     return Promise.race([work, early]);
+  }
+
+  /**
+   * Asks `url` until `accept` returns something for its answer, and resolves with that. For a program that comes up:
+   * nobody may listen yet.
+   */
+  async untilAnswered(url, accept, options = {}) {
+    const deadlineMs = performance.now() + START_WAIT_MS;
+    const poll = async () => {
+      while (performance.now() < deadlineMs) {
+        const answer = await fetch(url, options).catch(() => undefined);
+        const accepted = answer && (await accept(answer));
+        if (accepted) return accepted;
+        await sleep(POLL_MS);
+      }
+      throw new Error(`No good answer from ${url} within ${START_WAIT_MS} ms:\n${this.#output}`);
+    };
+    return this.whileAlive(poll());
   }
 
   /** Asks the program and its children to stop, and waits until they have. May be called again. */

@@ -81,17 +81,25 @@ export class Stage {
   }
 }
 
+/**
+ * Below the ports that systems give to outgoing connections (from 32768 on Linux, 49152 elsewhere): one of those may be
+ * taken before the server listens, even by the very connection that looks whether it does.
+ */
+const PORT_MIN = 20_000;
+const PORT_MAX = 32_000;
+
 /** The first of `count` ports in a row that are free now. */
 export async function freePorts(count = 1) {
   for (;;) {
+    const first = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN));
     const servers = [];
     try {
       for (let i = 0; i < count; i++) {
-        const server = createServer().listen(i === 0 ? 0 : servers[0].address().port + i, '127.0.0.1');
+        const server = createServer().listen(first + i, '127.0.0.1');
         servers.push(server);
         await once(server, 'listening');
       }
-      return servers[0].address().port;
+      return first;
     } catch (error) {
       if (error.code !== 'EADDRINUSE') throw error;
     } finally {

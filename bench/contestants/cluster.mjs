@@ -3,13 +3,11 @@
  * was formed, and a worker that joins later holds none. So a request to the second is always forwarded.
  */
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 import { root } from '../../scripts/setup.mjs';
 import { freePorts } from '../stage.mjs';
 
 const MASTER = join(root, 'dist/apps/master/src/main.js');
-const POLL_MS = 20;
 
 /** Starts the cluster with every key of the workload. @returns both workers, the one that holds the keys first. */
 export async function startFilledPair(stage) {
@@ -24,22 +22,10 @@ export async function startFilledPair(stage) {
   ]);
   const workers = [];
   for (const index of [1, 2]) {
-    const { pid } = await master.whileAlive(created(`http://127.0.0.1:${port}/worker/${index}`));
+    const url = `http://127.0.0.1:${port}/worker/${index}`;
+    const { pid } = await master.untilAnswered(url, (answer) => answer.ok && answer.json());
     workers.push({ port: port + index, pid });
   }
   await master.whileAlive(stage.fill(port + 2, 'put'));
   return workers;
-}
-
-/** Asks until the worker is there: the master may not listen yet. */
-async function created(url) {
-  for (;;) {
-    try {
-      const answer = await fetch(url);
-      if (answer.ok) return await answer.json();
-    } catch {
-      // Not yet.
-    }
-    await sleep(POLL_MS);
-  }
 }

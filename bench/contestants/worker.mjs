@@ -1,31 +1,17 @@
 /** A diststore worker as users run it, with every option at its default. */
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 import { root } from '../../scripts/setup.mjs';
 import { freePorts } from '../stage.mjs';
 
 const PROGRAM = join(root, 'dist/apps/worker/src/main.js');
-const POLL_MS = 20;
 
 /** Starts a worker that holds every key of the workload, with no master: none is on the data path. */
 export async function startFilledWorker(stage) {
   const port = await freePorts(1);
   const options = ['--index=1', '--standalone', `--data-dir=${stage.dataFolder('worker')}`];
   const program = stage.startServer([PROGRAM, `${port}`, ...options]);
-  await program.whileAlive(untilServing(port));
+  await program.untilAnswered(`http://127.0.0.1:${port}/readyz`, ({ ok }) => ok);
   await program.whileAlive(stage.fill(port, 'put'));
   return { name: 'diststore worker', port, pid: program.pid };
-}
-
-async function untilServing(port) {
-  for (;;) {
-    try {
-      const answer = await fetch(`http://127.0.0.1:${port}/readyz`);
-      if (answer.ok) return;
-    } catch {
-      // It does not listen yet.
-    }
-    await sleep(POLL_MS);
-  }
 }

@@ -6,14 +6,11 @@
  * the first start after a boot does pay for and this does not show.
  */
 import { performance } from 'node:perf_hooks';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 import { root, setUp } from '../../scripts/setup.mjs';
 import { freePorts } from '../stage.mjs';
 
 const WORKERS = 3;
-/** How exactly the moment is known. */
-const POLL_MS = 5;
 
 export const firstWrite = {
   name: 'first-write',
@@ -28,21 +25,10 @@ export const firstWrite = {
     const startMs = performance.now();
     const command = ['npm', 'start', '--', `${port}`, `--data-dir=${stage.dataFolder('cluster')}`];
     const program = stage.start(command, { cwd: root });
-    await program.whileAlive(untilWritten(`http://127.0.0.1:${port + 1}/put/first/write`));
+    const url = `http://127.0.0.1:${port + 1}/put/first/write`;
+    await program.untilAnswered(url, ({ status }) => status === 201, { method: 'PUT' });
     const value = (performance.now() - startMs) / 1000;
     await program.stop();
     return { value };
   },
 };
-
-async function untilWritten(url) {
-  for (;;) {
-    try {
-      const answer = await fetch(url, { method: 'PUT' });
-      if (answer.status === 201) return;
-    } catch {
-      // Nobody listens yet.
-    }
-    await sleep(POLL_MS);
-  }
-}

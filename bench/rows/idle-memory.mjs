@@ -15,7 +15,6 @@ import { freePorts } from '../stage.mjs';
 const MASTER = join(root, 'dist/apps/master/src/main.js');
 const KEYS = 1000;
 const MiB = 1024 * 1024;
-const POLL_MS = 50;
 
 export const idleMemory = {
   name: 'idle-memory',
@@ -26,7 +25,9 @@ export const idleMemory = {
     const port = await freePorts(2);
     const options = ['--workers=1', '--stop-workers', `--data-dir=${stage.dataFolder('cluster')}`];
     const master = stage.start([process.execPath, MASTER, `${port}`, ...options]);
-    const worker = await master.whileAlive(untilConnected(`http://127.0.0.1:${port + 1}/worker`));
+    const worker = await master.untilAnswered(`http://127.0.0.1:${port + 1}/worker`, (answer) =>
+      answer.json(),
+    );
     await stage.fill(port + 1, 'put', KEYS);
     await sleep(stage.settings.settleMs);
     return [
@@ -36,15 +37,3 @@ export const idleMemory = {
   },
   measure: ({ pid }) => ({ value: residentBytes(pid) / MiB }),
 };
-
-/** @returns what the worker says of itself. */
-async function untilConnected(url) {
-  for (;;) {
-    try {
-      return await (await fetch(url)).json();
-    } catch {
-      // It does not listen yet.
-    }
-    await sleep(POLL_MS);
-  }
-}
