@@ -203,10 +203,13 @@ class Balancer {
       const from = queue[i] as number;
       for (const to of [...under, ...others]) {
         if (reachedBy.has(to)) continue;
-        const partition = this.movable(from, to);
+        const partition = this.movable(from, to, pathTo(from, reachedBy));
         if (partition === undefined) continue;
         reachedBy.set(to, { partition, from, to });
-        if (this.surplusOf(to) < 0) return this.perform(pathTo(to, reachedBy));
+        if (this.surplusOf(to) < 0) {
+          for (const move of pathTo(to, reachedBy)) this.layout.move(move.partition, move.from, move.to);
+          return true;
+        }
         queue.push(to);
       }
     }
@@ -214,18 +217,13 @@ class Balancer {
   }
 
   /**
-   * Moves in different partitions do not touch each other, so what each was allowed alone all are together. A path
-   * that visits a partition twice is given up: rare, and only less even.
+   * A partition that may move as one more step of `path`. Moves in different partitions do not touch each other, so what
+   * each was allowed alone all are together; one that the path moves already is left out.
    */
-  private perform(moves: readonly Move[]): boolean {
-    if (new Set(moves.map(({ partition }) => partition)).size < moves.length) return false;
-    for (const { partition, from, to } of moves) this.layout.move(partition, from, to);
-    return true;
-  }
-
-  private movable(from: number, to: number): number | undefined {
+  private movable(from: number, to: number, path: readonly Move[]): number | undefined {
     for (const partition of this.layout.leavingFrom(from)) {
       if (!this.spend()) return undefined;
+      if (path.some((move) => move.partition === partition)) continue;
       if (this.layout.mayMove(partition, from, to)) return partition;
     }
     return undefined;
