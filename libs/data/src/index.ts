@@ -1,0 +1,25 @@
+export { TRANSACTION_OPERATIONS_MAX } from './operation.js';
+export type {
+  Add,
+  AddDecimal,
+  Append,
+  BitField,
+  BitFieldStep,
+  BitOperation,
+  Clear,
+  Condition,
+  Copy,
+  Delete,
+  Expiry,
+  ExpiryRule,
+  Operation,
+  Put,
+  ReadOperation,
+  SetBit,
+  SetExpiry,
+  SetRange,
+  SingleWrite,
+  Transaction,
+  WriteOperation,
+} from './operation.js';
+export type { FailureReason, Result, StoredValue } from './result.js';
