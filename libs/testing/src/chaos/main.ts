@@ -1,0 +1,79 @@
+/**
+ * The chaos run as a program, for scripts/chaos.mjs: prints what it does and finds, and exits with 1 when an
+ * acknowledged write was lost or a read was wrong.
+ */
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+
+import { Sandbox } from '../sandbox.js';
+import { type ChaosReport, faultsFor, runChaos } from './chaos-run.js';
+import { type Fault, FAULTS } from './nemesis.js';
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '5' },
+    seed: { type: 'string', default: `${Date.now() % 1_000_000}` },
+    workers: { type: 'string', default: '5' },
+    replicas: { type: 'string', default: '3' },
+    partitions: { type: 'string', default: '16' },
+    timing: { type: 'string', default: 'default' },
+    /** Comma-separated; default: all that so many replicas survive. */
+    faults: { type: 'string' },
+  },
+});
+
+const replicas = Number(values.replicas);
+const chosen = values.faults?.split(',');
+const known = new Set<string>(FAULTS);
+const strange = chosen?.filter((name) => !known.has(name)) ?? [];
+if (strange.length > 0) {
+  console.error(`No such fault: ${strange.join(', ')}. There are: ${FAULTS.join(', ')}.`);
+  process.exit(2);
+}
+
+const sandbox = await Sandbox.open();
+try {
+  const report = await runChaos(sandbox, {
+    seed: Number(values.seed),
+    durationMs: Number(values.minutes) * 60_000,
+    workers: Number(values.workers),
+    replicas,
+    partitions: Number(values.partitions),
+    // Only Linux answers on all of 127.0.0.0/8 without being told.
+    faults: (chosen as Fault[] | undefined) ?? faultsFor({ replicas, proxied: process.platform === 'linux' }),
+    masterFlags: values.timing === 'default' ? [] : [`--timing=${values.timing}`],
+    log: (line) => {
+      console.log(line);
+    },
+  });
+  print(report);
+  if (report.violations.length > 0) process.exitCode = 1;
+} finally {
+  await sandbox.close();
+}
+
+function print({ history, violations, faults, gaps, recoveredAfterMs }: ChaosReport): void {
+  const [longest] = gaps;
+  console.log(`
+operations             ${history.operations}
+  writes acknowledged  ${history.acknowledgedWrites}
+  outcome unknown      ${history.unknown}
+  refused              ${history.failed}
+faults                 ${[...faults].map(([name, count]) => `${name} ${count}`).join(', ')}
+longest gap            ${longest === undefined ? '-' : `${Math.round(longest.ms)} ms (partition ${longest.partition})`}
+full service again     ${Math.round(recoveredAfterMs)} ms after the last fault
+violations             ${violations.length}`);
+  if (violations.length === 0) return;
+  for (const { key, problem } of violations.slice(0, 10)) console.log(`  ${key}: ${problem}`);
+  const file = path.join(mkdtempSync(path.join(tmpdir(), 'diststore-chaos-')), 'history.ndjson');
+  writeFileSync(file, [...history.lines(), ''].join('\n'));
+  console.log(`The history is in ${file}.`);
+  const faultList = values.faults === undefined ? '' : ` --faults ${values.faults}`;
+  console.log(
+    `Again: npm run chaos -- --seed ${values.seed} --minutes ${values.minutes} --workers ${values.workers} ` +
+      `--replicas ${values.replicas} --partitions ${values.partitions} --timing ${values.timing}${faultList}`,
+  );
+}
