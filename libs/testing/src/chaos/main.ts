@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 
 import { Sandbox } from '../sandbox.js';
 import { type ChaosReport, faultsFor, runChaos } from './chaos-run.js';
+import { measureGaps } from './gap-run.js';
 import { type Fault, FAULTS } from './nemesis.js';
 
 const { values } = parseArgs({
@@ -22,6 +23,8 @@ const { values } = parseArgs({
     timing: { type: 'string', default: 'default' },
     /** Comma-separated; default: all that so many replicas survive. */
     faults: { type: 'string' },
+    /** Instead of random faults: take each worker away in turn, and measure how long writes stand still. */
+    gaps: { type: 'boolean', default: false },
   },
 });
 
@@ -34,23 +37,36 @@ if (strange.length > 0) {
   process.exit(2);
 }
 
+const cluster = {
+  workers: Number(values.workers),
+  replicas,
+  partitions: Number(values.partitions),
+  masterFlags: values.timing === 'default' ? [] : [`--timing=${values.timing}`],
+  log: (line: string): void => {
+    console.log(line);
+  },
+};
+
 const sandbox = await Sandbox.open();
 try {
-  const report = await runChaos(sandbox, {
-    seed: Number(values.seed),
-    durationMs: Number(values.minutes) * 60_000,
-    workers: Number(values.workers),
-    replicas,
-    partitions: Number(values.partitions),
-    // Only Linux answers on all of 127.0.0.0/8 without being told.
-    faults: (chosen as Fault[] | undefined) ?? faultsFor({ replicas, proxied: process.platform === 'linux' }),
-    masterFlags: values.timing === 'default' ? [] : [`--timing=${values.timing}`],
-    log: (line) => {
-      console.log(line);
-    },
-  });
-  print(report);
-  if (report.violations.length > 0) process.exitCode = 1;
+  if (values.gaps) {
+    const { steps, violations } = await measureGaps(sandbox, cluster);
+    console.table(steps);
+    for (const { key, problem } of violations) console.log(`${key}: ${problem}`);
+    console.log(`violations: ${violations.length}`);
+    if (violations.length > 0) process.exitCode = 1;
+  } else {
+    const report = await runChaos(sandbox, {
+      ...cluster,
+      seed: Number(values.seed),
+      durationMs: Number(values.minutes) * 60_000,
+      // Only Linux answers on all of 127.0.0.0/8 without being told.
+      faults:
+        (chosen as Fault[] | undefined) ?? faultsFor({ replicas, proxied: process.platform === 'linux' }),
+    });
+    print(report);
+    if (report.violations.length > 0) process.exitCode = 1;
+  }
 } finally {
   await sandbox.close();
 }
