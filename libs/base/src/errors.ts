@@ -112,6 +112,12 @@ export const ERRORS = {
     title: 'The port or the data directory is taken by another process.',
     remedy: 'Stop the process that the detail names, or choose another port or directory.',
   },
+  'precondition-failed': {
+    status: 412,
+    retryable: false,
+    title: 'A condition of the request does not hold for what is stored; nothing was changed.',
+    remedy: 'Read the key, and decide anew with the version that the answer names.',
+  },
   'value-too-large': {
     status: 413,
     retryable: false,
@@ -123,6 +129,18 @@ export const ERRORS = {
     retryable: false,
     title: 'The key is longer than 1024 bytes.',
     remedy: 'Use a shorter key, for example a hash of the long one.',
+  },
+  'cross-slot': {
+    status: 422,
+    retryable: false,
+    title: 'The keys of one atomic operation are not all in one partition.',
+    remedy: 'Give the keys a common hash tag, as in {user1}:name and {user1}:mail, or use one operation for each.',
+  },
+  'request-id-reused': {
+    status: 422,
+    retryable: false,
+    title: 'This request id was used before, for something else; nothing was changed.',
+    remedy: 'Use a new Idempotency-Key for each request, and the same one only to repeat that request.',
   },
   'too-many-requests': {
     status: 429,
@@ -154,6 +172,12 @@ export const ERRORS = {
     retryable: true,
     title: 'The data cannot be served at this moment.',
     remedy: 'Retry; the Retry-After header says when.',
+  },
+  'too-few-replicas': {
+    status: 503,
+    retryable: true,
+    title: 'Fewer replicas are in sync than a write needs; nothing was changed, and reads go on.',
+    remedy: 'Retry when workers are back; the detail says how many replicas are in sync and how many are needed.',
   },
   draining: {
     status: 503,

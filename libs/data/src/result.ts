@@ -1,4 +1,12 @@
-/** What became of an operation. Every one of these is definite: it happened like this, or it did not happen. */
+/**
+ * What became of an operation. Every one of these is definite: it happened like this, or it did not happen.
+ *
+ * A `version` is the key's from now on; the one it had, where nothing was written; 0 where the key is absent. In a
+ * deletion it is that of the deletion. Buffers are views of what is stored or about to be: never write to them.
+ *
+ * A repeated request is answered from a receipt (receipt.ts), which holds no old records and no values, and where it
+ * would be too long no single results either.
+ */
 
 export interface StoredValue {
   readonly version: number;
@@ -30,11 +38,21 @@ export type Result =
       readonly old: StoredValue | undefined;
     }
   /** Decimal text, so that it is exact at any size. */
-  | { readonly type: 'number'; readonly version: number; readonly number: string; readonly created: boolean }
+  | {
+      readonly type: 'number';
+      readonly version: number;
+      readonly number: string;
+      readonly created: boolean;
+    }
   | { readonly type: 'numbers'; readonly version: number; readonly numbers: readonly (string | null)[] }
   | { readonly type: 'length'; readonly version: number; readonly length: number; readonly created: boolean }
   | { readonly type: 'cleared'; readonly version: number; readonly removed: number }
-  | { readonly type: 'failed'; readonly reason: FailureReason }
+  | {
+      readonly type: 'failed';
+      readonly reason: FailureReason;
+      /** Of a transaction that failed as a whole: which operation of the branch it was, from 0. */
+      readonly operation?: number;
+    }
   | {
       readonly type: 'transaction';
       /** Whether every comparison held. */
