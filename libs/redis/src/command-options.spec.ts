@@ -22,7 +22,13 @@ describe('SET', () => {
   it.each<[string, object]>([
     [
       'SET k v',
-      { condition: { kind: 'always' }, returnsOldValue: false, keepsExpiry: false, expiresAtMs: undefined },
+      {
+        condition: { kind: 'always' },
+        returnsOldValue: false,
+        keepsExpiry: false,
+        expiresAtMs: undefined,
+        relative: false,
+      },
     ],
     ['SET k v nx', { condition: { kind: 'if-absent' } }],
     ['SET k v XX XX', { condition: { kind: 'if-present' } }],
@@ -32,13 +38,13 @@ describe('SET', () => {
       { condition: { kind: 'if-equal', value: Buffer.from('nx') }, returnsOldValue: true },
     ],
     ['SET k v NX GET', { condition: { kind: 'if-absent' }, returnsOldValue: true }],
-    ['SET k v EX 10', { expiresAtMs: nowMs + 10_000 }],
+    ['SET k v EX 10', { expiresAtMs: nowMs + 10_000, relative: true }],
     [
       'SET k v px 10 GET xx',
       { expiresAtMs: nowMs + 10, returnsOldValue: true, condition: { kind: 'if-present' } },
     ],
     ['SET k v EXAT 10', { expiresAtMs: 10_000 }],
-    ['SET k v PXAT 10', { expiresAtMs: 10 }],
+    ['SET k v PXAT 10', { expiresAtMs: 10, relative: false }],
     ['SET k v EX 10 EX 20', { expiresAtMs: nowMs + 20_000 }],
     ['SET k v KEEPTTL KEEPTTL', { keepsExpiry: true, expiresAtMs: undefined }],
   ])('%s', (line, expected) => {
@@ -71,9 +77,9 @@ describe('GETEX', () => {
     ['GETEX k', { kind: 'keep' }],
     ['GETEX k PERSIST', { kind: 'persist' }],
     ['GETEX k persist PERSIST', { kind: 'persist' }],
-    ['GETEX k EX 10', { kind: 'expire', expiresAtMs: nowMs + 10_000 }],
-    ['GETEX k EX 10 ex 20', { kind: 'expire', expiresAtMs: nowMs + 20_000 }],
-    ['GETEX k PXAT 10', { kind: 'expire', expiresAtMs: 10 }],
+    ['GETEX k EX 10', { kind: 'expire', expiresAtMs: nowMs + 10_000, relative: true }],
+    ['GETEX k EX 10 ex 20', { kind: 'expire', expiresAtMs: nowMs + 20_000, relative: true }],
+    ['GETEX k PXAT 10', { kind: 'expire', expiresAtMs: 10, relative: false }],
     ['GETEX k EX', SYNTAX],
     ['GETEX k PERSIST EX 10', SYNTAX],
     ['GETEX k EX 10 PERSIST', SYNTAX],

@@ -4,7 +4,8 @@
  *
  * Times above EXPIRY_MS_MAX are refused with the error that Redis has for times above 2^63.
  */
-import { INT64_MIN, parseInt64 } from './int64.js';
+import { INT64_MIN, parseInt64 } from '@diststore/base';
+
 import { EXPIRY_MS_MAX } from './limits.js';
 import { NameIndex } from './name-index.js';
 import { parsed, refused, type Parsed } from './parsed.js';

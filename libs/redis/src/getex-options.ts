@@ -11,7 +11,8 @@ import { SYNTAX_ERROR } from './redis-errors.js';
 export type GetExOptions =
   | { readonly kind: 'keep' }
   | { readonly kind: 'persist' }
-  | { readonly kind: 'expire'; readonly expiresAtMs: number };
+  /** `relative`: stated from now, with EX or PX. */
+  | { readonly kind: 'expire'; readonly expiresAtMs: number; readonly relative: boolean };
 
 const KEEP = parsed<GetExOptions>({ kind: 'keep' });
 const PERSIST = parsed<GetExOptions>({ kind: 'persist' });
@@ -30,5 +31,6 @@ export function parseGetExOptions(args: readonly Buffer[], nowMs: number): Parse
   }
   if (form === undefined) return PERSIST;
   const expiresAt = parseExpiry(args.at(-1) as Buffer, { form, nowMs, fullName: 'getex' });
-  return expiresAt.ok ? parsed({ kind: 'expire', expiresAtMs: expiresAt.value }) : expiresAt;
+  if (!expiresAt.ok) return expiresAt;
+  return parsed({ kind: 'expire', expiresAtMs: expiresAt.value, relative: !form.absolute });
 }

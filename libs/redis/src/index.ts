@@ -22,9 +22,11 @@ export { formatDouble } from './double-text.js';
 
 export {
   DEFAULT_REPLY_LIMITS,
+  BIT_OFFSET_MAX,
   DEFAULT_REQUEST_LIMITS,
   EXPIRY_MS_MAX,
   GLOB_PATTERN_BYTES_MAX,
+  LCS_CELLS_MAX,
   SCAN_COUNT_MAX,
   UNAUTHENTICATED_REQUEST_LIMITS,
 } from './limits.js';
@@ -49,9 +51,6 @@ export type { KeyFlag, KeyPosition, KeyRange, KeySpec } from './key-spec.js';
 
 export { equalsIgnoringCase } from './ascii.js';
 export { NameIndex } from './name-index.js';
-export { addInt64, INT64_MAX, INT64_MIN, parseInt64, toInt64 } from './int64.js';
-export type { Int64 } from './int64.js';
-export { incrementByFloat } from './decimal.js';
 export {
   MILLISECONDS,
   parseDeadline,
@@ -63,6 +62,16 @@ export {
 export type { ExpiryContext, ExpiryForm } from './expiry.js';
 export { parseExpireCondition, permitsExpiry } from './expire-options.js';
 export type { ExpireCondition } from './expire-options.js';
+export { countBits, findBit, parseBitCount, parseBitPos } from './bit-count.js';
+export type { BitRange } from './bit-count.js';
+export { parseBit, parseBitField, parseBitOffset } from './bit-field.js';
+export type { BitFieldCommand } from './bit-field.js';
+export { dumpPayload, restorePayload } from './dump-payload.js';
+export type { Restored } from './dump-payload.js';
+export { longestCommonSubsequence, parseLcsOptions } from './lcs.js';
+export type { CommonRun, CommonSubsequence, LcsOptions } from './lcs.js';
+export { rangeWithin } from './string-range.js';
+export type { UnitRange } from './string-range.js';
 export { parseGetExOptions } from './getex-options.js';
 export type { GetExOptions } from './getex-options.js';
 export { parseSetOptions } from './set-options.js';
@@ -74,6 +83,10 @@ export { parsed, refused } from './parsed.js';
 export type { Parsed } from './parsed.js';
 export {
   askError,
+  BIT_ERROR,
+  BIT_OFFSET_ERROR,
+  BITOP_NOT_ERROR,
+  BUSY_KEY_ERROR,
   CLIENT_NAME_ERROR,
   CLUSTER_DISABLED_ERROR,
   CLUSTER_DOWN_ERROR,
@@ -82,12 +95,15 @@ export {
   DB_INDEX_ERROR,
   DECREMENT_OVERFLOW_ERROR,
   DISCARD_WITHOUT_MULTI_ERROR,
+  DUMP_CHECKSUM_ERROR,
+  DUMP_FORMAT_ERROR,
   EXEC_ABORT_ERROR,
   EXEC_WITHOUT_MULTI_ERROR,
   FLOAT_ERROR,
   HELLO_WITHOUT_AUTH_ERROR,
   INTEGER_ERROR,
   invalidExpireError,
+  LCS_TOO_LARGE_ERROR,
   LOADING_ERROR,
   movedError,
   NAN_OR_INFINITY_ERROR,
@@ -100,6 +116,7 @@ export {
   OUT_OF_MEMORY_ERROR,
   OVERFLOW_ERROR,
   READ_ONLY_ERROR,
+  SAME_KEY_ERROR,
   SELECT_IN_CLUSTER_ERROR,
   SLOT_NOT_SERVED_ERROR,
   SYNTAX_ERROR,

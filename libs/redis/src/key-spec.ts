@@ -5,8 +5,9 @@
  *
  * Source: https://redis.io/docs/reference/key-specs/
  */
+import { parseInt64 } from '@diststore/base';
+
 import { equalsIgnoringCase } from './ascii.js';
-import { parseInt64 } from './int64.js';
 
 export type KeyFlag =
   | 'RO' // reads the value

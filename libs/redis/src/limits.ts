@@ -82,11 +82,14 @@ export const GLOB_PATTERN_BYTES_MAX = 64 * KIB;
 /** Most keys that one SCAN call looks at, whatever its COUNT: a call must not hold up the other connections. */
 export const SCAN_COUNT_MAX = 10_000;
 
+/** Last bit that GETBIT, SETBIT and BITFIELD may name, as in Redis: 512 MiB of bits. */
+export const BIT_OFFSET_MAX = 2 ** 32 - 1;
+
+/** Cells of the table that LCS computes in one go: two values of 4 KiB, some 50 ms. Redis stops at eight times this. */
+export const LCS_CELLS_MAX = 16 * MIB;
+
 /** Latest expiry, in Unix milliseconds: beyond it JavaScript's numbers are not exact. In the year 287396. */
 export const EXPIRY_MS_MAX = Number.MAX_SAFE_INTEGER;
-
-/** Longest text taken for a floating point number. Redis refuses the same length. */
-export const FLOAT_TEXT_BYTES_MAX = 5 * KIB - 1;
 
 /** Redis quotes this many bytes of an unknown command's name, and about as many of its arguments. */
 export const ERROR_PREVIEW_BYTES_MAX = 128;

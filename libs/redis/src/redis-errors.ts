@@ -14,6 +14,13 @@ export const OVERFLOW_ERROR = errorReply('ERR increment or decrement would overf
 export const DECREMENT_OVERFLOW_ERROR = errorReply('ERR decrement would overflow');
 export const NAN_OR_INFINITY_ERROR = errorReply('ERR increment would produce NaN or Infinity');
 export const OFFSET_ERROR = errorReply('ERR offset is out of range');
+export const BIT_OFFSET_ERROR = errorReply('ERR bit offset is not an integer or out of range');
+export const BIT_ERROR = errorReply('ERR bit is not an integer or out of range');
+export const BITOP_NOT_ERROR = errorReply('ERR BITOP NOT must be called with a single source key.');
+export const LCS_TOO_LARGE_ERROR = errorReply(
+  'ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len',
+);
+export const SAME_KEY_ERROR = errorReply('ERR source and destination objects are the same');
 export const VALUE_TOO_LARGE_ERROR = errorReply(
   'ERR string exceeds maximum allowed size (proto-max-bulk-len)',
 );
@@ -24,6 +31,9 @@ export const WRONG_TYPE_ERROR = errorReply(
   'WRONGTYPE Operation against a key holding the wrong kind of value',
 );
 export const NO_SUCH_KEY_ERROR = errorReply('ERR no such key');
+export const BUSY_KEY_ERROR = errorReply('BUSYKEY Target key name already exists.');
+export const DUMP_CHECKSUM_ERROR = errorReply('ERR DUMP payload version or checksum are wrong');
+export const DUMP_FORMAT_ERROR = errorReply('ERR Bad data format');
 export const OUT_OF_MEMORY_ERROR = errorReply("OOM command not allowed when used memory > 'maxmemory'.");
 
 // Connections.

@@ -4,9 +4,10 @@
  * A cursor is decimal and below 2^53, since some clients keep it in a double; anything else is no cursor of ours.
  * Source: https://redis.io/docs/latest/commands/scan/
  */
+import { parseInt64 } from '@diststore/base';
+
 import { equalsIgnoringCase } from './ascii.js';
 import { Glob } from './glob.js';
-import { parseInt64 } from './int64.js';
 import { GLOB_PATTERN_BYTES_MAX, SCAN_COUNT_MAX } from './limits.js';
 import { parsed, refused, type Parsed } from './parsed.js';
 import { CURSOR_ERROR, INTEGER_ERROR, SYNTAX_ERROR } from './redis-errors.js';

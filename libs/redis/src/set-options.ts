@@ -17,6 +17,8 @@ export interface SetOptions {
   readonly keepsExpiry: boolean;
   /** Unix milliseconds, perhaps in the past. Undefined: the key does not expire, unless `keepsExpiry`. */
   readonly expiresAtMs: number | undefined;
+  /** Whether the time was stated from now, with EX or PX. */
+  readonly relative: boolean;
 }
 
 export type SetCondition =
@@ -37,6 +39,7 @@ const NO_OPTIONS = parsed<SetOptions>({
   returnsOldValue: false,
   keepsExpiry: false,
   expiresAtMs: undefined,
+  relative: false,
 });
 
 /** Reads what follows the value. REQUIRES: `args` is a whole SET command, of three arguments at least. */
@@ -72,10 +75,11 @@ export function parseSetOptions(args: readonly Buffer[], nowMs: number): Parsed<
   }
 
   if (expiry === undefined)
-    return parsed({ condition, returnsOldValue, keepsExpiry, expiresAtMs: undefined });
+    return parsed({ condition, returnsOldValue, keepsExpiry, expiresAtMs: undefined, relative: false });
   const expiresAt = parseExpiry(expiry.time, { form: expiry.form, nowMs, fullName: 'set' });
   if (!expiresAt.ok) return expiresAt;
-  return parsed({ condition, returnsOldValue, keepsExpiry, expiresAtMs: expiresAt.value });
+  const relative = !expiry.form.absolute;
+  return parsed({ condition, returnsOldValue, keepsExpiry, expiresAtMs: expiresAt.value, relative });
 }
 
 function readCondition(option: Buffer, operand: Buffer | undefined): SetCondition | undefined {
