@@ -2,6 +2,8 @@ export { FreeSpace } from './free-space.js';
 export type { FreeSpaceOptions } from './free-space.js';
 export {
   after,
+  contentKindOf,
+  contentRanges,
   dataKey,
   dataRange,
   expiredRange,
@@ -9,14 +11,23 @@ export {
   INSTALLED_RANGE,
   installedKey,
   keyOfData,
+  logKey,
+  logRange,
   MAP_KEY,
   metadataKey,
   metadataName,
   metadataRange,
   parseExpiryKey,
+  parseRequestAgeKey,
   partitionOfRow,
+  replicaRanges,
+  requestAgeKey,
+  requestAgeRange,
+  requestKey,
+  seqOfLog,
   stateKey,
 } from './key-layout.js';
+export type { RequestAge } from './key-layout.js';
 export { LevelStorage } from './level-storage.js';
 export type { LevelStorageOptions } from './level-storage.js';
 export {
@@ -30,11 +41,14 @@ export {
   ROUND_WRITES_MAX,
 } from './limits.js';
 export { MemoryStorage } from './memory-storage.js';
-export { decodeState, EMPTY_STATE, encodeState } from './partition-state.js';
-export type { PartitionState } from './partition-state.js';
+export { decodeState, EMPTY_STATE, encodeState, withoutLog } from './partition-state.js';
+export type { LogPosition, PartitionState } from './partition-state.js';
 export { decodeRecord, encodeRecord } from './record.js';
 export type { StoredRecord } from './record.js';
+export { decodeFinished, encodeFinished } from './request-row.js';
+export type { FinishedRequestRow, Hash64 } from './request-row.js';
 export { openJson, sealJson } from './sealed-json.js';
+export { openRow, sealRow } from './sealed-row.js';
 export { openStorage, StorageModule } from './storage.module.js';
 export type { StorageModuleOptions } from './storage.module.js';
 export { STORAGE } from './storage.tokens.js';

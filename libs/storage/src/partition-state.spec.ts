@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { decodeState, EMPTY_STATE, encodeState } from './partition-state.js';
+import { decodeState, EMPTY_STATE, encodeState, withoutLog } from './partition-state.js';
 
 const STATE = {
   applied: 7,
+  log: { base: 3, baseVer: { gen: 1, epoch: 2 }, chain: { hi: 0x0a0b0c0d, lo: 0xfffffffe } },
   lastTimestampMs: 1000,
   clearedThrough: 5,
   clearPending: true,
@@ -14,8 +15,18 @@ const STATE = {
 
 describe('the state row', () => {
   it('comes back as it was stored', () => {
+    const anyHalf = fc.nat(0xffff_ffff);
     const any = fc.record({
       applied: fc.maxSafeNat(),
+      log: fc.option(
+        fc.record({
+          // Never that of a partition without a log, which comes back without.
+          base: fc.maxSafeNat(),
+          baseVer: fc.record({ gen: fc.integer({ min: 1 }), epoch: fc.maxSafeNat() }),
+          chain: fc.record({ hi: anyHalf, lo: anyHalf }),
+        }),
+        { nil: undefined },
+      ),
       lastTimestampMs: fc.maxSafeNat(),
       clearedThrough: fc.maxSafeNat(),
       clearPending: fc.boolean(),
@@ -27,19 +38,29 @@ describe('the state row', () => {
   });
 
   it('has the layout of docs/storage-format.md, byte for byte', () => {
-    expect(encodeState(STATE).toString('hex', 0, 66)).toBe(
+    expect(encodeState(STATE).toString('hex', 0, 74)).toBe(
       [
         '01', // format
         '01', // flags
         '0000000000000007', // applied
-        '0000000000000007', // base
-        '0000000000000000', // epoch of base
-        '0000000000000000', // hash of the log
+        '0000000000000003', // base
+        '0000000000000001', // generation of base
+        '0000000000000002', // epoch of base
+        '0a0b0c0dfffffffe', // chain
         '00000000000003e8', // last timestamp
         '0000000000000005', // cleared through
         '0000000000000002', // keys
         '000000000000001e', // bytes
       ].join(''),
+    );
+  });
+
+  it('says where a log that was never kept begins', () => {
+    expect(encodeState({ ...EMPTY_STATE, applied: 7 })).toEqual(
+      encodeState({ ...EMPTY_STATE, applied: 7, log: withoutLog(7) }),
+    );
+    expect(decodeState(encodeState({ ...EMPTY_STATE, applied: 7, log: withoutLog(7) }))).not.toHaveProperty(
+      'log',
     );
   });
 

@@ -1,32 +1,46 @@
 /**
- * The state row of a partition: how far it is applied, and its counters. Written as a trailer: once per round.
+ * The state row of a partition: how far it is applied, where its log begins, and its counters. Written as a trailer:
+ * once per round.
  *
  *     offset  size  field
  *     0       1     format, 1                                  persisted, never renumber
  *     1       1     flags: bit 0, cleared rows are left to remove
  *     2       8     applied: sequence number of the last write in the data
  *     10      8     base: sequence number before the first log entry kept; equals `applied` without a log
- *     18      8     epoch of `base`; 0 without a log
- *     26      8     running hash of the log at `applied`; 0 without a log
- *     34      8     last timestamp given out, milliseconds since the Unix epoch
- *     42      8     cleared through: rows of this version or below are deleted, though perhaps still stored
- *     50      8     number of keys (rows not cleared; expired ones count until they are swept)
- *     58      8     bytes of their keys and payloads
- *     66      4     CRC-32 of bytes 0..65
+ *     18      8     generation  } of the configuration in which the entry at `base` was written;
+ *     26      8     epoch       } 0 for the entry before the first
+ *     34      8     chain: hash of the log up to `applied`, its last entry included; 0 for the empty log
+ *     42      8     last timestamp given out, milliseconds since the Unix epoch
+ *     50      8     cleared through: rows of this version or below are deleted, though perhaps still stored
+ *     58      8     number of keys (rows not cleared; expired ones count until they are swept)
+ *     66      8     bytes of their keys and payloads
+ *     74      4     CRC-32 (as in gzip) of bytes 0..73
  */
 import { crc32 } from 'node:zlib';
 
 import { StoreError } from '@diststore/base';
 
 import { readU64, writeU64 } from './binary.js';
+import type { Hash64 } from './request-row.js';
 
 const FORMAT = 1;
 const FLAG_CLEAR_PENDING = 1;
-const CRC_OFFSET = 66;
-const STATE_BYTES = 70;
+const CRC_OFFSET = 74;
+const STATE_BYTES = 78;
+
+/** Where the log of a partition stands. */
+export interface LogPosition {
+  /** The entry before the first one kept. */
+  readonly base: number;
+  readonly baseVer: { readonly gen: number; readonly epoch: number };
+  /** At `applied`. */
+  readonly chain: Hash64;
+}
 
 export interface PartitionState {
   readonly applied: number;
+  /** Absent: no log was ever kept. In the row `base` is `applied` then, and version and chain are 0. */
+  readonly log?: LogPosition | undefined;
   readonly lastTimestampMs: number;
   readonly clearedThrough: number;
   readonly clearPending: boolean;
@@ -44,17 +58,28 @@ export const EMPTY_STATE: PartitionState = {
 };
 
 export function encodeState(state: PartitionState): Buffer {
-  const bytes = Buffer.alloc(STATE_BYTES);
+  const { base, baseVer, chain } = state.log ?? withoutLog(state.applied);
+  // Every byte of it is written below.
+  const bytes = Buffer.allocUnsafe(STATE_BYTES);
   bytes[0] = FORMAT;
   bytes[1] = state.clearPending ? FLAG_CLEAR_PENDING : 0;
   writeU64(bytes, state.applied, 2);
-  writeU64(bytes, state.applied, 10);
-  writeU64(bytes, state.lastTimestampMs, 34);
-  writeU64(bytes, state.clearedThrough, 42);
-  writeU64(bytes, state.keys, 50);
-  writeU64(bytes, state.bytes, 58);
+  writeU64(bytes, base, 10);
+  writeU64(bytes, baseVer.gen, 18);
+  writeU64(bytes, baseVer.epoch, 26);
+  bytes.writeUInt32BE(chain.hi, 34);
+  bytes.writeUInt32BE(chain.lo, 38);
+  writeU64(bytes, state.lastTimestampMs, 42);
+  writeU64(bytes, state.clearedThrough, 50);
+  writeU64(bytes, state.keys, 58);
+  writeU64(bytes, state.bytes, 66);
   bytes.writeUInt32BE(crc32(bytes.subarray(0, CRC_OFFSET)), CRC_OFFSET);
   return bytes;
+}
+
+/** Where the log of a partition stands that never kept one. */
+export function withoutLog(applied: number): LogPosition {
+  return { base: applied, baseVer: { gen: 0, epoch: 0 }, chain: { hi: 0, lo: 0 } };
 }
 
 /** @throws StoreError store-corrupt: the row is damaged, so the partition's numbering is not known. */
@@ -74,12 +99,23 @@ export function decodeState(bytes: Buffer): PartitionState {
       `The state row has format ${bytes[0] ?? 0}; this version reads ${FORMAT}.`,
     );
   }
-  return {
-    applied: readU64(bytes, 2),
-    lastTimestampMs: readU64(bytes, 34),
-    clearedThrough: readU64(bytes, 42),
-    clearPending: ((bytes[1] ?? 0) & FLAG_CLEAR_PENDING) !== 0,
-    keys: readU64(bytes, 50),
-    bytes: readU64(bytes, 58),
+  const applied = readU64(bytes, 2);
+  const log = {
+    base: readU64(bytes, 10),
+    baseVer: { gen: readU64(bytes, 18), epoch: readU64(bytes, 26) },
+    chain: { hi: bytes.readUInt32BE(34), lo: bytes.readUInt32BE(38) },
   };
+  return {
+    applied,
+    ...(isKept(log, applied) ? { log } : {}),
+    lastTimestampMs: readU64(bytes, 42),
+    clearedThrough: readU64(bytes, 50),
+    clearPending: ((bytes[1] ?? 0) & FLAG_CLEAR_PENDING) !== 0,
+    keys: readU64(bytes, 58),
+    bytes: readU64(bytes, 66),
+  };
+}
+
+function isKept({ base, baseVer, chain }: LogPosition, applied: number): boolean {
+  return base !== applied || baseVer.gen !== 0 || baseVer.epoch !== 0 || chain.hi !== 0 || chain.lo !== 0;
 }

@@ -5,7 +5,8 @@
  *     offset  size  field
  *     0       1     format, 1   persisted, never renumber
  *     1       4     CRC-32 of the rest
- *     5       …     JSON: {"kind","index","storeId","boot","clusterId"}
+ *     5       …     JSON: {"kind","index","storeId","boot","clusterId"} and, of a worker that a master has welcomed,
+ *                   "membership": {"gen","masterBoot","masterNonce","timing"}
  */
 import { randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
@@ -31,6 +32,18 @@ export interface StoreHeader {
   readonly boot: number;
   /** The cluster that it belongs to; null until it joined one. */
   readonly clusterId: string | null;
+  /** What a worker's store has promised its masters; absent until one has welcomed it. */
+  readonly membership?: StoreMembership;
+}
+
+export interface StoreMembership {
+  /** Configurations of lower generations are refused. Never falls. */
+  readonly gen: number;
+  /** The start of a master that is followed, of generation `gen`: its boot counter, and what the process drew. */
+  readonly masterBoot: number;
+  readonly masterNonce: string;
+  /** The name of the profile of times that the cluster runs with. */
+  readonly timing: string;
 }
 
 export function encodeHeader(header: StoreHeader): Buffer {

@@ -1,0 +1,85 @@
+/** What a replica's rows say about keys and requests: the reading side of `Reads`. */
+import { isStoreError } from '@diststore/base';
+import type { StoreError } from '@diststore/base';
+import type { FinishedRequest, Reads, RequestId, Seq } from '@diststore/replication';
+import { dataKey, decodeFinished, decodeRecord, requestKey } from '@diststore/storage';
+import type { Storage, StoredRecord } from '@diststore/storage';
+
+/**
+ * Stands for a record that fails its checksum. Its place is taken by a row of unknown content, newer than any clear:
+ * it can be replaced and deleted, which is how one is repaired, and nothing else.
+ */
+export const DAMAGED_RECORD: StoredRecord = {
+  version: Number.MAX_SAFE_INTEGER,
+  expireAtMs: 0,
+  contentType: undefined,
+  payload: Buffer.alloc(0),
+};
+
+export interface KeysToRead {
+  /** `Replica.applied` as it is now. */
+  readonly appliedSeq: Seq;
+  readonly keys: readonly Buffer[];
+  readonly requestId: RequestId | undefined;
+}
+
+export interface FoundForWrite {
+  readonly reads: Reads;
+  /**
+   * Why each DAMAGED_RECORD among the reads is one, by `keyName`. An operation that depends on what such a record
+   * holds (any but an unconditional put or delete that does not ask for the old value) is to fail with this error.
+   */
+  readonly damaged: ReadonlyMap<string, StoreError>;
+}
+
+/** As `keyName`, at native speed. */
+export function nameOf(key: Buffer): string {
+  return key.toString('latin1');
+}
+
+const NONE: ReadonlyMap<string, StoreError> = new Map();
+
+/**
+ * Reads at once, on the caller's thread, what a write of `keys` is decided against.
+ * @throws StoreError store-corrupt: the row of the request is damaged, so it may have been done
+ */
+export function readForWrite(
+  storage: Storage,
+  partition: number,
+  { appliedSeq, keys, requestId }: KeysToRead,
+): FoundForWrite {
+  const records = new Map<string, StoredRecord | null>();
+  let damaged: Map<string, StoreError> | undefined;
+  for (const key of keys) {
+    const name = nameOf(key);
+    const bytes = storage.getSync(dataKey(partition, key));
+    if (bytes === undefined) {
+      records.set(name, null);
+      continue;
+    }
+    try {
+      records.set(name, decodeRecord(key, bytes));
+    } catch (error) {
+      if (!isStoreError(error, 'record-corrupt')) throw error;
+      records.set(name, DAMAGED_RECORD);
+      damaged ??= new Map();
+      damaged.set(name, error);
+    }
+  }
+  const finished = requestId === undefined ? undefined : readFinished(storage, partition, requestId);
+  return { reads: { appliedSeq, records, finished }, damaged: damaged ?? NONE };
+}
+
+/**
+ * What became of a request, or undefined if it is not known here.
+ * @throws StoreError store-corrupt: its row is damaged, so it may have been done
+ */
+export function readFinished(
+  storage: Storage,
+  partition: number,
+  requestId: RequestId,
+): FinishedRequest | undefined {
+  const key = requestKey(partition, requestId);
+  const bytes = storage.getSync(key);
+  return bytes === undefined ? undefined : decodeFinished(key, bytes);
+}
