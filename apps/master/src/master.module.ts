@@ -1,34 +1,50 @@
 /** Wiring only: what a master is made of. Opened here in order; closed by start-master.ts in reverse. */
+import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import type { DynamicModule } from '@nestjs/common';
+import type { DynamicModule, Provider } from '@nestjs/common';
 import { Module } from '@nestjs/common';
 import { VERSION } from '@diststore/base';
+import { decide, type MasterStart } from '@diststore/cluster';
 import { OperationsModule } from '@diststore/http';
 import { LevelMetadataStore, type MetadataStore } from '@diststore/metadata';
 import type { Program } from '@diststore/process';
 import { systemClock, urlOf } from '@diststore/process';
 import { openStore, type Storage, STORAGE, StorageModule } from '@diststore/storage';
 
-import { ClusterState, type Formation } from './cluster/cluster-state.js';
+import { ClusterState } from './cluster/cluster-state.js';
+import type { Formation } from './cluster/formation.js';
 import { PartitionCreator } from './cluster/partition-creator.js';
+import { MANAGER_TIMINGS } from './configuration/manager-timing.js';
+import { ProposalQueue } from './configuration/proposal-queue.js';
+import { Recovery } from './configuration/recovery.js';
 import { ClusterController } from './http/cluster.controller.js';
 import { MapController } from './http/map.controller.js';
 import { MasterController } from './http/master.controller.js';
+import { MembershipController } from './http/membership.controller.js';
+import { PartitionsController } from './http/partitions.controller.js';
+import { ProposalsController } from './http/proposals.controller.js';
 import { RedirectController } from './http/redirect.controller.js';
 import { TopologyController } from './http/topology.controller.js';
 import { WorkersController } from './http/workers.controller.js';
 import type { MasterConfig } from './master.options.js';
 import {
   CLUSTER_STATE,
+  DEPARTURES,
   LIFECYCLE,
   MASTER_CONFIG,
+  MASTER_START,
   METADATA_STORE,
   PARTITION_CREATOR,
+  PROPOSALS,
+  RECONCILER,
+  RECOVERY,
   REGISTRY,
   SUPERVISOR,
 } from './master.tokens.js';
+import { Departures } from './reconcile/departures.js';
+import { Reconciler } from './reconcile/reconciler.js';
 import { WorkerRegistry } from './registry/worker-registry.js';
 import { Supervisor } from './supervisor/supervisor.js';
 
@@ -37,7 +53,8 @@ const WORKER_PROGRAM = fileURLToPath(new URL('../../worker/src/main.js', import.
 
 @Module({})
 export class MasterModule {
-  static forRoot({ config, lifecycle, logger }: Program<MasterConfig>): DynamicModule {
+  static forRoot(program: Program<MasterConfig>): DynamicModule {
+    const { config, lifecycle, logger } = program;
     const dataDir = path.resolve(config.dataDir);
     return {
       module: MasterModule,
@@ -57,17 +74,26 @@ export class MasterModule {
         TopologyController,
         RedirectController,
         ClusterController,
+        ProposalsController,
+        MembershipController,
+        PartitionsController,
       ],
       providers: [
         { provide: MASTER_CONFIG, useValue: config },
         { provide: LIFECYCLE, useValue: lifecycle },
         {
-          provide: METADATA_STORE,
+          provide: MASTER_START,
           inject: [STORAGE],
-          useFactory: async (storage: Storage) => {
-            await openStore(storage, { kind: 'master', index: 0 });
-            return LevelMetadataStore.open(storage, { clock: systemClock });
+          useFactory: async (storage: Storage): Promise<MasterStart> => {
+            const { boot } = await openStore(storage, { kind: 'master', index: 0 });
+            return { boot, nonce: randomBytes(16).toString('hex') };
           },
+        },
+        {
+          // After the header: a store that is not a master's must not be read.
+          provide: METADATA_STORE,
+          inject: [STORAGE, MASTER_START],
+          useFactory: (storage: Storage) => LevelMetadataStore.open(storage, { clock: systemClock }),
         },
         {
           provide: CLUSTER_STATE,
@@ -75,16 +101,15 @@ export class MasterModule {
           useFactory: (store: MetadataStore) =>
             ClusterState.open(store, formationOf(config), (error) => lifecycle.fatal(error)),
         },
-        {
-          provide: PARTITION_CREATOR,
-          inject: [CLUSTER_STATE],
-          useFactory: (state: ClusterState) =>
-            new PartitionCreator(state, logger, config.bootstrapExpect ?? Math.max(1, config.workers)),
-        },
+        ...configurationProviders(program),
         {
           provide: REGISTRY,
-          inject: [CLUSTER_STATE],
-          useFactory: (state: ClusterState) => new WorkerRegistry(state, systemClock, logger, config),
+          inject: [CLUSTER_STATE, RECOVERY, MASTER_START],
+          useFactory: (state: ClusterState, recovery: Recovery, master: MasterStart) => {
+            const { heartbeatMs, silentAfterMs, timing } = config;
+            const options = { heartbeatMs, silentAfterMs, timing, master };
+            return new WorkerRegistry(state, systemClock, logger, recovery, options);
+          },
         },
         {
           provide: SUPERVISOR,
@@ -107,11 +132,56 @@ export class MasterModule {
   }
 }
 
-/** Every value on one worker, until partitions are replicated. */
-const REPLICATION_FACTOR = 1;
+/** Who changes and creates configurations, and plans where they go. */
+function configurationProviders({ config, logger }: Program<MasterConfig>): Provider[] {
+  const { startupQuietMs, replaceAfterMs } = MANAGER_TIMINGS[config.timing];
+  return [
+    {
+      provide: RECOVERY,
+      inject: [CLUSTER_STATE, MASTER_START],
+      useFactory: (state: ClusterState, master: MasterStart) =>
+        new Recovery(state, systemClock, logger, { master, startupQuietMs }),
+    },
+    {
+      provide: PROPOSALS,
+      inject: [CLUSTER_STATE, RECOVERY],
+      useFactory: (state: ClusterState, recovery: Recovery) =>
+        new ProposalQueue(state, decide, () => recovery.refusal()),
+    },
+    {
+      provide: PARTITION_CREATOR,
+      inject: [CLUSTER_STATE, RECOVERY],
+      useFactory: (state: ClusterState, recovery: Recovery) => {
+        const expected = config.bootstrapExpect ?? Math.max(1, config.workers);
+        return new PartitionCreator(state, logger, expected, () => recovery.refusal());
+      },
+    },
+    {
+      provide: DEPARTURES,
+      inject: [CLUSTER_STATE, REGISTRY, SUPERVISOR],
+      useFactory: (state: ClusterState, registry: WorkerRegistry, supervisor: Supervisor) =>
+        new Departures(state, registry, (index) => supervisor.remove(index), logger),
+    },
+    {
+      provide: RECONCILER,
+      inject: [CLUSTER_STATE, REGISTRY, RECOVERY, PROPOSALS, PARTITION_CREATOR, DEPARTURES],
+      useFactory: (
+        state: ClusterState,
+        registry: WorkerRegistry,
+        recovery: Recovery,
+        proposals: ProposalQueue,
+        creator: PartitionCreator,
+        departures: Departures,
+      ) =>
+        new Reconciler(state, registry, { recovery, proposals, creator }, departures, {
+          replaceAfterMs: config.replaceAfterMs ?? replaceAfterMs,
+          clock: systemClock,
+          log: logger,
+        }),
+    },
+  ];
+}
 
-function formationOf({ placement, partitions }: MasterConfig): Formation {
-  return placement === 'local'
-    ? { placement }
-    : { placement, partitionCount: partitions, replicationFactor: REPLICATION_FACTOR };
+function formationOf({ placement, partitions, replicationFactor }: MasterConfig): Formation {
+  return placement === 'local' ? { placement } : { placement, partitionCount: partitions, replicationFactor };
 }

@@ -1,8 +1,10 @@
 /** The options of the master: one table, from which flags, environment, `--help` and the README's table are read. */
 import { VERSION } from '@diststore/base';
-import { PARTITION_COUNT_MAX } from '@diststore/cluster';
+import { PARTITION_COUNT_MAX, REPLICATION_FACTOR_MAX, TIMING_NAMES } from '@diststore/cluster';
 import { choice, type ConfigOf, defineOptions, integer, option, port, toggle } from '@diststore/config';
 import { processOptions } from '@diststore/process';
+
+import { DEFAULT_REPLICATION_FACTOR } from './cluster/formation.js';
 
 export const masterOptions = defineOptions({
   program: 'nest start master --',
@@ -38,6 +40,24 @@ export const masterOptions = defineOptions({
       schema: integer({ min: 1, max: PARTITION_COUNT_MAX }),
       default: 64,
       summary: 'Partitions that the keys are divided into. Fixed when the cluster is formed',
+      group: 'Cluster',
+    }),
+    replicationFactor: option({
+      schema: integer({ min: 1, max: REPLICATION_FACTOR_MAX }),
+      defaultText: `${DEFAULT_REPLICATION_FACTOR}, or as it was`,
+      summary: 'Workers that hold each partition, if there are as many. May be changed at any start',
+      group: 'Cluster',
+    }),
+    timing: option({
+      schema: choice(...TIMING_NAMES),
+      default: 'default',
+      summary: 'How soon a silent worker loses its part: fast on a quiet machine, slow on a busy network',
+      group: 'Cluster',
+    }),
+    replaceAfterMs: option({
+      schema: integer({ min: 1000, max: 604_800_000 }),
+      defaultText: '300000; fast: 60000, slow: 900000',
+      summary: 'A worker silent for so long is replaced: others take copies of what it held',
       group: 'Cluster',
     }),
     bootstrapExpect: option({
@@ -86,6 +106,14 @@ export const masterOptions = defineOptions({
     'DISTSTORE_LABEL_HOST',
     'DISTSTORE_LABEL_ZONE',
     'DISTSTORE_WEIGHT',
+    'DISTSTORE_REDIS_PORT',
+    'DISTSTORE_REDIS_GATEWAY_PORT',
+    'DISTSTORE_REDIS_ADVERTISED_HOST',
+    'DISTSTORE_REDIS_ADVERTISED_PORT',
+    'DISTSTORE_REDIS_GATEWAY_ADVERTISED_PORT',
+    'DISTSTORE_REDIS_MAX_CLIENTS',
+    'DISTSTORE_REDIS_IDLE_TIMEOUT_MS',
+    'DISTSTORE_REDIS_OUTPUT_BYTES',
   ],
 });
 

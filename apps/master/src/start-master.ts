@@ -1,6 +1,6 @@
-/** Starts the master, and says in which order it stops: supervisor, HTTP, storage. */
+/** Starts the master, and says in which order it stops: supervisor, HTTP, reconciler, storage. */
 import { Readiness } from '@diststore/http';
-import { createApplication, listen, type Program, urlOf } from '@diststore/process';
+import { createApplication, listen, Periodic, type Program, urlOf } from '@diststore/process';
 import { STORAGE, type Storage } from '@diststore/storage';
 
 import { clusterTable } from './cluster-table.js';
@@ -8,8 +8,8 @@ import { MasterModule } from './master.module.js';
 import type { MasterConfig } from './master.options.js';
 import type { ClusterState } from './cluster/cluster-state.js';
 import type { MetadataStore } from '@diststore/metadata';
-import { CLUSTER_STATE, METADATA_STORE, REGISTRY, SUPERVISOR } from './master.tokens.js';
-import { PresenceWatch } from './registry/presence-watch.js';
+import { CLUSTER_STATE, METADATA_STORE, RECONCILER, REGISTRY, SUPERVISOR } from './master.tokens.js';
+import type { Reconciler } from './reconcile/reconciler.js';
 import type { WorkerRegistry } from './registry/worker-registry.js';
 import type { Supervisor } from './supervisor/supervisor.js';
 
@@ -26,6 +26,8 @@ export async function startMaster(program: Program<MasterConfig>): Promise<void>
   lifecycle.onStop('metadata store', () => store.close());
   const state = app.get<ClusterState>(CLUSTER_STATE);
   lifecycle.onStop('cluster state', () => state.close());
+  const reconciler = app.get<Reconciler>(RECONCILER);
+  lifecycle.onStop('reconciler', () => reconciler.stop());
   app.get(Readiness, { strict: false }).add('storage', () => undefined);
 
   await listen(app, config.httpPort, program);
@@ -33,7 +35,11 @@ export async function startMaster(program: Program<MasterConfig>): Promise<void>
   logger.log(`Master serves at ${url}, cluster ${state.map.settings.clusterId}`);
 
   const registry = app.get<WorkerRegistry>(REGISTRY);
-  const presences = new PresenceWatch(registry, logger, config.heartbeatMs);
+  const presences = new Periodic(() => registry.updatePresences(), {
+    name: 'Presence of workers',
+    intervalMs: config.heartbeatMs,
+    log: logger,
+  });
   lifecycle.onStop('presence watch', () => presences.stop());
 
   // Workers report to the port above, so they come after it, and stop before it closes.

@@ -20,7 +20,7 @@ import { invariant } from '@diststore/base';
 import { problemOfConfiguration } from './configuration.js';
 import type { Configuration } from './configuration.js';
 import { WORKER_INDEX_MAX, workerIndex } from './ids.js';
-import type { PartitionId, WorkerIndex } from './ids.js';
+import type { Generation, PartitionId, WorkerIndex } from './ids.js';
 import { mergeRecords, mergeWorkers } from './map-delta.js';
 import type { MapDelta, PartitionRecord } from './map-delta.js';
 import type { Member } from './member.js';
@@ -132,6 +132,19 @@ export class ClusterMap {
   /** All partitions that are placed or created, by number. */
   partitionRecords(): PartitionRecord[] {
     return this.records.filter((record) => record !== undefined);
+  }
+
+  /**
+   * The generation that this map was made in: the lowest of its configurations, since a recovery raises all of them.
+   * Undefined while it has none. Reads the whole map.
+   */
+  get generation(): Generation | undefined {
+    let lowest: Generation | undefined;
+    for (const { configuration } of this.partitionRecords()) {
+      if (configuration !== null && (lowest === undefined || configuration.gen < lowest))
+        lowest = configuration.gen;
+    }
+    return lowest;
   }
 
   /** The partitions that a worker is primary of, and those it is in sync for otherwise. Reads the whole map. */

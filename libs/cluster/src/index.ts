@@ -9,8 +9,23 @@ export {
   startsWithoutWaiting,
 } from './configuration.js';
 export type { ChangeKind, Configuration, Proposer, Roles } from './configuration.js';
-export { parseHeartbeat, parseRegistration, parseWelcomed, parseWorkerIndex } from './control.js';
-export type { Heartbeat, Registration, Speaker, SpeakerState, Welcomed } from './control.js';
+export {
+  parseHeartbeat,
+  parseHeartbeatAnswer,
+  parseRegistration,
+  parseWelcomed,
+  parseWorkerIndex,
+  TIMING_NAMES,
+} from './control.js';
+export type {
+  Heartbeat,
+  HeartbeatAnswer,
+  Registration,
+  Speaker,
+  SpeakerState,
+  TimingName,
+  Welcomed,
+} from './control.js';
 export {
   clusterId,
   epoch,
@@ -55,10 +70,20 @@ export {
 export type { MapDelta, PartitionRecord } from './map-delta.js';
 export { hasMember, memberOf, MEMBERS_MAX, sameMember, sameMembers, without } from './member.js';
 export type { Member } from './member.js';
+export { isAtTarget, motionsOf, planMoves } from './motion.js';
+export type { Motion, MoveOptions, MovePlan } from './motion.js';
 export { Partitions } from './partitions.js';
 export type { SlotRange } from './partitions.js';
 export { place } from './placement.js';
 export type { Placed, PlacementInput, PlacementPlan } from './placement.js';
+export {
+  decodeDecisions,
+  decodeProposalBatch,
+  encodeDecisions,
+  encodeProposalBatch,
+  PROPOSALS_PER_BATCH_MAX,
+} from './proposal-batch.js';
+export type { ProposalBatch } from './proposal-batch.js';
 export { decodeDecision, decodeProposal, encodeDecision, encodeProposal } from './proposal-codec.js';
 export { admissionOf, handoverOf, promotionOf, removalOf } from './proposal.js';
 export type {
@@ -87,6 +112,8 @@ export type {
   Welcome,
   WorkerRegistration,
 } from './registration.js';
+export { decodeReport, encodeReport } from './report.js';
+export type { MasterStart, PartitionConfiguration, PartitionVer, Report } from './report.js';
 export { problemOfSettings, problemOfSettingsChange } from './settings.js';
 export type { HashedSettings, LocalSettings, Placement, Settings } from './settings.js';
 export { crc16, SLOT_COUNT, slotOf } from './slots.js';

@@ -83,6 +83,11 @@ export class Fields {
     return this.fields[name] === null ? null : this.nested(name, decode);
   }
 
+  /** As `nullable`, for a field that a sender may leave out. */
+  optional<T>(name: string, decode: (value: unknown, path: string) => T): T | null {
+    return this.fields[name] === undefined ? null : this.nullable(name, decode);
+  }
+
   list<T>(name: string, lengthMax: number, decode: (value: unknown, path: string) => T): T[] {
     const value = this.fields[name];
     if (!Array.isArray(value) || value.length > lengthMax)

@@ -139,7 +139,8 @@ export function decodeWorker(value: unknown, path = 'worker'): Worker {
   return worker;
 }
 
-function decodeAddress(value: unknown, path: string): Address {
+/** @throws StoreError bad-request */
+export function decodeAddress(value: unknown, path: string): Address {
   const fields = new Fields(value, path, ['host', 'port']);
   return {
     host: fields.text('host', HOST_LENGTH_MAX),

@@ -4,10 +4,10 @@ import type { Server } from 'node:http';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Controller, Get } from '@nestjs/common';
-import request from 'supertest';
 
 import { startProbe } from '../test/probe-app.js';
 import type { ProbeApp } from '../test/probe-app.js';
+import { ask } from '../test/raw-connection.js';
 import { LEGACY_WRITES, LegacyWrite } from './browser.guard.js';
 
 let writes = 0;
@@ -35,7 +35,9 @@ async function serve(legacyWrites: boolean): Promise<Server> {
 describe('LegacyWrite', () => {
   it('lets a command line write, uncached', async () => {
     const server = await serve(true);
-    await request(server).get('/put/a/b').expect(200, { stored: true }).expect('Cache-Control', 'no-store');
+    const answer = await ask(server, 'GET', '/put/a/b');
+    expect(answer).toMatchObject({ status: 200, headers: { 'cache-control': 'no-store' } });
+    expect(JSON.parse(answer.body)).toEqual({ stored: true });
     expect(writes).toBe(1);
   });
 
@@ -45,8 +47,9 @@ describe('LegacyWrite', () => {
     ['Referer', 'http://127.0.0.1/'],
   ])('refuses a browser, known by %s, and names the proper form', async (name, value) => {
     const server = await serve(true);
-    const answer = await request(server).get('/put/a/b').set(name, value).expect(403);
-    expect(answer.body).toMatchObject({
+    const answer = await ask(server, 'GET', '/put/a/b', `${name}: ${value}\r\n`);
+    expect(answer.status).toBe(403);
+    expect(JSON.parse(answer.body)).toMatchObject({
       code: 'browser-refused',
       detail: `The request has the header ${name.toLowerCase()}. Use PUT /put/<key>/<value>.`,
       use: 'PUT /put/<key>/<value>',
@@ -55,18 +58,15 @@ describe('LegacyWrite', () => {
   });
 
   it('does not write for HEAD', async () => {
-    await request(await serve(true))
-      .head('/put/a/b')
-      .expect(405)
-      .expect('Allow', 'GET');
+    const answer = await ask(await serve(true), 'HEAD', '/put/a/b');
+    expect(answer).toMatchObject({ status: 405, headers: { allow: 'GET' } });
     expect(writes).toBe(0);
   });
 
   it('refuses everybody when it is switched off', async () => {
-    const answer = await request(await serve(false))
-      .get('/put/a/b')
-      .expect(403);
-    expect(answer.body).toMatchObject({ code: 'legacy-writes-off' });
+    const answer = await ask(await serve(false), 'GET', '/put/a/b');
+    expect(answer.status).toBe(403);
+    expect(JSON.parse(answer.body)).toMatchObject({ code: 'legacy-writes-off' });
     expect(writes).toBe(0);
   });
 });

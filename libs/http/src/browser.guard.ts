@@ -55,10 +55,20 @@ export class BrowserGuard implements CanActivate {
         facts: { use: form, allow: ['GET'] },
       });
     }
-    const sent = BROWSER_HEADERS.find((name) => headers[name] !== undefined);
-    if (sent === undefined) return true;
-    throw new StoreError('browser-refused', `The request has the header ${sent}. Use ${form}.`, {
-      facts: { use: form, header: sent },
-    });
+    refuseBrowser({ headers }, form);
+    return true;
   }
+}
+
+/**
+ * For a handler that any page could make a browser call.
+ * @param form what to use instead, as shown to the client.
+ * @throws StoreError browser-refused: a browser sent the request.
+ */
+export function refuseBrowser({ headers }: Pick<IncomingMessage, 'headers'>, form: string): void {
+  const sent = BROWSER_HEADERS.find((name) => headers[name] !== undefined);
+  if (sent === undefined) return;
+  throw new StoreError('browser-refused', `The request has the header ${sent}. Use ${form}.`, {
+    facts: { use: form, header: sent },
+  });
 }

@@ -39,6 +39,7 @@ import type { ProbeApp } from '../test/probe-app.js';
 import { eventually, RawConnection } from '../test/raw-connection.js';
 import type { Answer } from '../test/raw-connection.js';
 import { readBody } from './body.js';
+import { Direct } from './direct-call.js';
 import type { DirectRequest } from './direct-request.js';
 import { Reply } from './reply.js';
 
@@ -55,11 +56,13 @@ class Refusal implements CanActivate {
 @Controller()
 class Probe {
   @Get('get/:key')
+  @Direct()
   get(@Param('key') key: string): Reply {
     return new Reply(200, ['Content-Type', 'application/octet-stream', 'ETag', '"7"'], Buffer.from(key));
   }
 
   @Put('put/:key')
+  @Direct()
   async put(@Param('key') key: string, @Req() req: DirectRequest): Promise<Reply> {
     const body = await readBody(req, { maxBytes: 100_000 });
     return Reply.json(201, { key, bytes: body.length });

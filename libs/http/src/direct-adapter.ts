@@ -25,12 +25,16 @@ import { ExpressAdapter } from '@nestjs/platform-express';
 
 import { invariant, StoreError } from '@diststore/base';
 
+import { AnswerQueue } from './answer-queue.js';
 import { holdContinue } from './body.js';
 import { DirectRequest, DirectResponse } from './direct-request.js';
-import { Endpoint, watchAnswer } from './endpoint.js';
+import { directCallOf, directMarkOf } from './direct-call.js';
+import type { DirectCall, DirectMark } from './direct-call.js';
+import { Endpoint } from './endpoint.js';
 import type { Handler, Next } from './endpoint.js';
 import { problem, problemOf } from './problem.js';
 import { answerProblem } from './problem.filter.js';
+import type { ProblemFilter } from './problem.filter.js';
 import { Reply, replyOf, writeReply } from './reply.js';
 import { UNMATCHED } from './request-observer.js';
 import type { RequestObserver } from './request-observer.js';
@@ -69,6 +73,11 @@ export class DirectAdapter extends ExpressAdapter {
   /** Set once by `initHttpServer`, which Nest calls when it creates the application. */
   private serverGuard: ServerGuard | undefined = undefined;
   private observer: RequestObserver | undefined = undefined;
+  private readonly answers = new AnswerQueue();
+  /** Endpoints whose methods ask to be called directly. */
+  private readonly marked: { readonly endpoint: Endpoint; readonly mark: DirectMark }[] = [];
+  /** Answers for what direct calls throw. Set before any endpoint has one. */
+  private filter: ProblemFilter | undefined = undefined;
 
   constructor(options: DirectAdapterOptions = {}) {
     super();
@@ -88,6 +97,19 @@ export class DirectAdapter extends ExpressAdapter {
   /** Tells `observer` about every request from now on. */
   observe(observer: RequestObserver): void {
     this.observer = observer;
+  }
+
+  /**
+   * From now on calls the marked methods of these controllers without Nest, as far as Nest would do nothing for them.
+   * REQUIRES: nothing but `filter` is global, and none of `controllers` is made anew for each request.
+   */
+  callDirectly(controllers: readonly object[], filter: ProblemFilter): void {
+    this.filter = filter;
+    for (const { endpoint, mark } of this.marked) {
+      const instances = controllers.filter((instance) => Object.getPrototypeOf(instance) === mark.prototype);
+      const [instance] = instances;
+      if (instance !== undefined && instances.length === 1) endpoint.call = directCallOf(instance, mark);
+    }
   }
 
   override initHttpServer(options: NestApplicationOptions): void {
@@ -160,7 +182,7 @@ export class DirectAdapter extends ExpressAdapter {
   /** Writes what a controller or filter returned: a Reply as it is, a StreamableFile as it comes, see replyOf. */
   override reply(res: DirectResponse, body: unknown, statusCode?: number): void {
     if (body instanceof Reply) {
-      writeReply(res, body);
+      this.answers.add(res, body);
       return;
     }
     if (statusCode !== undefined) res.statusCode = statusCode;
@@ -209,7 +231,7 @@ export class DirectAdapter extends ExpressAdapter {
 
   private serve(req: DirectRequest, res: DirectResponse): void {
     this.guard.enter(res);
-    if (this.observer !== undefined) watchAnswer(res);
+    if (this.observer !== undefined) res.startedMs = performance.now();
     const target = normalTarget(req.url ?? '');
     req.url = target;
     if (req.headers.host === undefined && req.httpVersionMinor === 1 && req.httpVersionMajor === 1) {
@@ -229,6 +251,10 @@ export class DirectAdapter extends ExpressAdapter {
 
   private handle(req: DirectRequest, res: DirectResponse, endpoint: Endpoint): void {
     this.claim(req, res, endpoint);
+    if (endpoint.call !== undefined) {
+      this.callMethod(req, res, endpoint.call);
+      return;
+    }
     const next: Next = (error) => {
       if (error === undefined) this.passToExpress(req, res);
       else this.answerUnhandled(error, res);
@@ -239,6 +265,40 @@ export class DirectAdapter extends ExpressAdapter {
       if (outcome instanceof Promise) outcome.catch((error: unknown) => this.answerUnhandled(error, res));
     } catch (error) {
       this.answerUnhandled(error, res);
+    }
+  }
+
+  private callMethod(req: DirectRequest, res: DirectResponse, call: DirectCall): void {
+    try {
+      const result = call(req, res);
+      if (result instanceof Promise) {
+        result.then(
+          (settled: unknown) => this.answerResult(settled, res),
+          (error: unknown) => this.answerError(error, res),
+        );
+      } else {
+        this.answerResult(result, res);
+      }
+    } catch (error) {
+      this.answerError(error, res);
+    }
+  }
+
+  private answerResult(result: unknown, res: DirectResponse): void {
+    try {
+      this.reply(res, result);
+    } catch (error) {
+      this.answerError(error, res);
+    }
+  }
+
+  /** What Nest does with the error of a handler. */
+  private answerError(error: unknown, res: DirectResponse): void {
+    try {
+      invariant(this.filter !== undefined, 'direct calls have a filter');
+      this.filter.answer(error, res);
+    } catch (failure) {
+      this.answerUnhandled(failure, res);
     }
   }
 
@@ -264,6 +324,8 @@ export class DirectAdapter extends ExpressAdapter {
       return verb.apply(this.express, args);
     }
     const endpoint = new Endpoint(path, handle as Handler);
+    const mark = directMarkOf(handle);
+    if (mark !== undefined) this.marked.push({ endpoint, mark });
     const route = this.table.add(method, path, endpoint);
     const viaExpress = route === undefined ? this.handlerOf(endpoint) : this.handlerInTable(route);
     return verb.call(this.express, path, viaExpress);

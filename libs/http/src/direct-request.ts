@@ -42,4 +42,13 @@ export class DirectResponse<
   observer: RouteObserver | undefined = undefined;
   /** Monotonic milliseconds at which the headers of the request were complete. */
   startedMs = 0;
+  /** A field, since Express puts another prototype in place of this one. */
+  readonly over = reportAnswer;
+}
+
+/** Reports the answer to its observer. The guard calls it once, when the answer is sent or its connection gone. */
+function reportAnswer(this: DirectResponse): void {
+  if (this.observer === undefined) return;
+  const seconds = (performance.now() - this.startedMs) / 1_000;
+  this.observer.answered(this.headersSent ? this.statusCode : undefined, seconds);
 }

@@ -1,4 +1,5 @@
 /** A route's handler, and who counts its requests. */
+import type { DirectCall } from './direct-call.js';
 import type { DirectRequest, DirectResponse } from './direct-request.js';
 import type { RequestObserver, RouteObserver } from './request-observer.js';
 
@@ -9,6 +10,8 @@ export type Next = (error?: unknown) => void;
 export type Handler = (req: DirectRequest, res: DirectResponse, next: Next) => unknown;
 
 export class Endpoint {
+  /** Instead of `handle`, where Nest has nothing to do: see direct-call.ts. */
+  call: DirectCall | undefined = undefined;
   /** By method, since a GET route answers HEAD too. Asked for once each. */
   private readonly observers = new Map<string, RouteObserver>();
 
@@ -28,15 +31,4 @@ export class Endpoint {
     }
     res.observer = routeObserver;
   }
-}
-
-/** Starts the clock of `res`, and reports its answer to its observer when it is sent or its connection gone. */
-export function watchAnswer(res: DirectResponse): void {
-  res.startedMs = performance.now();
-  res.on('close', report);
-}
-
-function report(this: DirectResponse): void {
-  const seconds = (performance.now() - this.startedMs) / 1_000;
-  this.observer?.answered(this.headersSent ? this.statusCode : undefined, seconds);
 }

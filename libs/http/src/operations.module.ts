@@ -4,6 +4,7 @@ import type { DynamicModule, OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 
 import { DirectAdapter } from './direct-adapter.js';
+import { DirectCallsModule } from './direct-calls.module.js';
 import { Metrics } from './metrics.js';
 import { OperationsController } from './operations.controller.js';
 import { BUILD_INFO } from './operations.tokens.js';
@@ -20,6 +21,7 @@ export class OperationsModule implements OnModuleInit {
   static forRoot(build: BuildInfo): DynamicModule {
     return {
       module: OperationsModule,
+      imports: [DirectCallsModule],
       controllers: [OperationsController],
       providers: [{ provide: BUILD_INFO, useValue: build }, Readiness, Metrics],
       exports: [Readiness, Metrics],

@@ -5,11 +5,10 @@ import type { Server } from 'node:http';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Controller, Get } from '@nestjs/common';
-import request from 'supertest';
 
 import { startProbe } from '../test/probe-app.js';
 import type { ProbeApp } from '../test/probe-app.js';
-import { RawConnection } from '../test/raw-connection.js';
+import { ask, RawConnection } from '../test/raw-connection.js';
 import { OperationsModule } from './operations.module.js';
 import { Readiness } from './readiness.js';
 import { RequestTally } from './request-tally.js';
@@ -44,28 +43,28 @@ describe.each([
   afterAll(() => probe.app.close());
 
   it('/livez and /version answer whatever happens', async () => {
-    await request(server).get('/livez/').expect(200, 'ok');
+    expect(await ask(server, 'GET', '/livez/')).toMatchObject({ status: 200, body: 'ok' });
     const expected = { name: 'diststore-probe', version: '1.2.3', node: process.version };
-    await request(server).get('/version').expect(200, expected);
+    const version = await ask(server, 'GET', '/version');
+    expect(version.status).toBe(200);
+    expect(JSON.parse(version.body)).toEqual(expected);
   });
 
   it('/metrics counts requests by pattern, method and code, never by key', async () => {
-    await request(server).get('/get/secret-key').expect(200);
-    await request(server).get('/get/other').expect(200);
-    await request(server).head('/get/other').expect(200);
-    await request(server).get('/nowhere/secret').expect(404);
-    await request(server).put('/get/a').expect(405);
+    expect((await ask(server, 'GET', '/get/secret-key')).status).toBe(200);
+    expect((await ask(server, 'GET', '/get/other')).status).toBe(200);
+    expect((await ask(server, 'HEAD', '/get/other')).status).toBe(200);
+    expect((await ask(server, 'GET', '/nowhere/secret')).status).toBe(404);
+    expect((await ask(server, 'PUT', '/get/a')).status).toBe(405);
     const leaver = await RawConnection.open(server);
     leaver.send('GET /never HTTP/1.1\r\nHost: x\r\n\r\n');
     await leaver.until(() => leaver.socket.bytesWritten > 0, 'the request');
     leaver.socket.resetAndDestroy();
     let text = '';
     const scrape = async (): Promise<void> => {
-      text = (
-        await request(server)
-          .get('/metrics')
-          .expect('content-type', /^text\/plain; version=0\.0\.4/)
-      ).text;
+      const answer = await ask(server, 'GET', '/metrics');
+      expect(answer.headers['content-type']).toMatch(/^text\/plain; version=0\.0\.4/);
+      text = answer.body;
     };
     for (let i = 0; i < 100 && !text.includes('aborted"}'); i++) await scrape();
 
@@ -89,29 +88,27 @@ describe.each([
   });
 
   it('/readyz follows the checks, lists them, and is 503 while draining', async () => {
-    await request(server).get('/readyz').expect(200, 'ok');
+    const expectAnswer = async (target: string, status: number, body: unknown): Promise<void> =>
+      expect(await ask(server, 'GET', target)).toMatchObject({ status, body });
+    await expectAnswer('/readyz', 200, 'ok');
     let reason: string | undefined = 'no master yet';
     readiness.add('store', () => undefined);
     readiness.add('cluster', () => reason);
-    await request(server)
-      .get('/readyz')
-      .expect(503, '[+]store ok\n[-]cluster failed: no master yet\nreadyz check failed\n');
+    await expectAnswer(
+      '/readyz',
+      503,
+      '[+]store ok\n[-]cluster failed: no master yet\nreadyz check failed\n',
+    );
     reason = undefined;
-    await request(server).get('/readyz').expect(200, 'ok');
-    await request(server)
-      .get('/readyz?verbose')
-      .expect(200, '[+]store ok\n[+]cluster ok\nreadyz check passed\n');
-    await request(server).head('/readyz').expect(200);
+    await expectAnswer('/readyz', 200, 'ok');
+    await expectAnswer('/readyz?verbose', 200, '[+]store ok\n[+]cluster ok\nreadyz check passed\n');
+    expect((await ask(server, 'HEAD', '/readyz')).status).toBe(200);
     readiness.add('broken', () => {
       throw new Error('secret');
     });
-    await request(server)
-      .get('/readyz')
-      .expect(503, /\[-]broken failed: the check itself failed\n/);
+    await expectAnswer('/readyz', 503, expect.stringMatching(/\[-]broken failed: the check itself failed\n/));
     readiness.drain();
-    await request(server)
-      .get('/readyz')
-      .expect(503, /\[-]shutdown failed: draining\n/);
+    await expectAnswer('/readyz', 503, expect.stringMatching(/\[-]shutdown failed: draining\n/));
   });
 });
 

@@ -29,7 +29,11 @@ export class ProblemFilter implements ExceptionFilter {
   constructor(private readonly options: ProblemFilterOptions) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
-    const res = host.switchToHttp().getResponse<ServerResponse>();
+    this.answer(error, host.switchToHttp().getResponse<ServerResponse>());
+  }
+
+  /** As `catch`, for who has no ArgumentsHost. */
+  answer(error: unknown, res: ServerResponse): void {
     const about = problemOf(error);
     this.log(error, about);
     answerProblem(res, about);

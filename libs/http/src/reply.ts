@@ -11,6 +11,8 @@ import { answersEarly, endAfterBody } from './early-answer.js';
 /** Name, value, name, value, …: the form that Node writes without looking anything up. */
 export type ReplyHeaders = readonly (string | number)[];
 
+export type ReplyBody = Uint8Array | string;
+
 const NO_HEADERS: ReplyHeaders = [];
 const JSON_TYPE: ReplyHeaders = ['Content-Type', 'application/json; charset=utf-8'];
 const BYTES_TYPE: ReplyHeaders = ['Content-Type', 'application/octet-stream'];
@@ -29,7 +31,7 @@ export class Reply {
   constructor(
     readonly status: number,
     readonly headers: ReplyHeaders = NO_HEADERS,
-    readonly body?: Uint8Array | string,
+    readonly body?: ReplyBody,
   ) {}
 
   /** @throws TypeError when `value` has no JSON form (a bigint, a cycle). */
@@ -62,6 +64,8 @@ function typeUnlessSet(res: ServerResponse, type: ReplyHeaders): ReplyHeaders {
 /** A response whose server has a word in the answer: whether it is the last of its connection. */
 export interface GuardedResponse extends ServerResponse {
   guard?: { beforeAnswer(res: ServerResponse): void } | undefined;
+  /** Called once, when the answer is sent or its connection gone. */
+  over?(): void;
 }
 
 /**
@@ -70,31 +74,67 @@ export interface GuardedResponse extends ServerResponse {
  * @throws TypeError when a header name or value cannot stand in HTTP; nothing is written then.
  */
 export function writeReply(res: GuardedResponse, reply: Reply): void {
-  const { status, body } = reply;
+  const body = beginReply(res, reply);
+  if (body !== undefined) endReply(res, body);
+}
+
+/**
+ * Fixes status and headers of the answer, and sends it unless it has a body.
+ * REQUIRES and @throws as `writeReply`.
+ * @returns the body, which `endReply` is to send; undefined when there is nothing left to do.
+ */
+export function beginReply(res: GuardedResponse, { status, headers, body }: Reply): ReplyBody | undefined {
   res.guard?.beforeAnswer(res);
   const early = answersEarly(res);
   if (early) res.shouldKeepAlive = false;
   if (status === 204 || status === 304) {
-    res.writeHead(status, reply.headers as (string | number)[]);
-    endWith(res, undefined, early);
-    return;
+    res.writeHead(status, headers as (string | number)[]);
+    endWithout(res, early);
+    return undefined;
   }
   const bytes = body === undefined ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length;
-  res.writeHead(status, [...reply.headers, 'Content-Length', bytes]);
-  endWith(res, bytes === 0 || res.req.method === 'HEAD' ? undefined : body, early);
+  res.writeHead(status, [...headers, 'Content-Length', bytes]);
+  if (body === undefined || bytes === 0 || res.req.method === 'HEAD') {
+    endWithout(res, early);
+    return undefined;
+  }
+  if (!early) return body;
+  res.write(body);
+  endAfterBody(res);
+  return undefined;
 }
 
-function endWith(res: ServerResponse, body: Uint8Array | string | undefined, early: boolean): void {
-  if (early) {
-    if (body === undefined) res.flushHeaders();
-    else res.write(body);
-    endAfterBody(res);
-  } else if (body === undefined) {
-    res.end();
-  } else if (Buffer.isBuffer(body) && body.length <= ONE_WRITE_BYTES_MAX) {
-    // Header and body leave in one string. Latin-1 maps bytes to characters and back unchanged.
-    res.end(body.toString('latin1'), 'latin1');
-  } else {
+/** Sends the body of an answer that `beginReply` has begun. The client may have gone by now. */
+export function endReply(res: ServerResponse, body: ReplyBody): void {
+  const { socket } = res;
+  // Without a socket it is not this answer's turn on its connection; with bytes waiting, Node keeps the order.
+  if (body.length > ONE_WRITE_BYTES_MAX || socket === null || socket.writableLength > 0) {
     res.end(body);
+    return;
   }
+  // Corked, so that Node does not cork it until the next turn: then head and body leave in one write of one string,
+  // where `end` gathers three pieces (measured: 4 µs less). Latin-1 maps bytes to characters and back unchanged, and is
+  // what ASCII text is cheapest to write as.
+  socket.cork();
+  if (typeof body === 'string') res.write(body, isAscii(body) ? 'latin1' : 'utf8');
+  else res.write(asBuffer(body).toString('latin1'), 'latin1');
+  socket.uncork();
+  res.end();
+}
+
+function endWithout(res: ServerResponse, early: boolean): void {
+  if (early) {
+    res.flushHeaders();
+    endAfterBody(res);
+  } else {
+    res.end();
+  }
+}
+
+function isAscii(text: string): boolean {
+  return Buffer.byteLength(text) === text.length;
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -47,7 +47,7 @@ export class ServerGuard {
   private readonly refused = new WeakSet<HttpSocket>();
   private readonly upgrades = new Map<string, UpgradeHandler>();
   private drained: Promise<number> | undefined = undefined;
-  private readonly leave: (this: ServerResponse) => void;
+  private readonly leave: (this: GuardedResponse) => void;
   private dropped = 0;
 
   constructor(
@@ -59,6 +59,7 @@ export class ServerGuard {
       const underWay = (socket.requestsUnderWay ?? 1) - 1;
       socket.requestsUnderWay = underWay;
       if (underWay === limits.maxPipelined && socket._handle?.reading === true) socket._handle.readStart();
+      this.over?.();
     };
     server.maxConnections = connectionsThatFit(limits.maxConnections);
     server.setTimeout(limits.stallTimeoutMs);

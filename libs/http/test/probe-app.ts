@@ -5,6 +5,7 @@ import type { INestApplication, ModuleMetadata } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 
 import { DirectAdapter } from '../src/direct-adapter.js';
+import { DirectCallsModule } from '../src/direct-calls.module.js';
 import { ProblemFilter } from '../src/problem.filter.js';
 
 export interface ProbeApp {
@@ -15,7 +16,10 @@ export interface ProbeApp {
 }
 
 export async function startProbe(module: ModuleMetadata, direct = true): Promise<ProbeApp> {
-  const moduleRef = await Test.createTestingModule(module).compile();
+  const moduleRef = await Test.createTestingModule({
+    ...module,
+    imports: [...(module.imports ?? []), DirectCallsModule],
+  }).compile();
   // Nest declares its options as classes, but takes plain objects everywhere.
   // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment
   const app = moduleRef.createNestApplication(new DirectAdapter({ direct }), {

@@ -89,6 +89,15 @@ export class RawConnection {
   }
 }
 
+/** One request on a connection of its own. `headers` is lines, each with its end. */
+export async function ask(server: Server, method: string, target: string, headers = ''): Promise<Answer> {
+  const connection = await RawConnection.open(server);
+  const request = `${method} ${target} HTTP/1.1\r\nHost: x\r\n${headers}\r\n`;
+  const answer = await connection.send(request).answer(method === 'HEAD');
+  connection.socket.destroy();
+  return answer;
+}
+
 /** Waits for `condition`, however it comes about. */
 export async function eventually(condition: () => boolean, what: string): Promise<void> {
   const deadline = Date.now() + DEADLINE_MS;

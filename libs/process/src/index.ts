@@ -1,9 +1,12 @@
 export { Condition } from './condition.js';
 export { Lifecycle } from './lifecycle.js';
 export type { Log } from './lifecycle.js';
+export { Periodic } from './periodic.js';
+export type { PeriodicOptions } from './periodic.js';
 export { processOptions } from './process-options.js';
 export type { ProcessConfig } from './process-options.js';
 export { runProgram } from './program.js';
 export type { Program } from './program.js';
 export { createApplication, listen, urlOf } from './serve.js';
 export { systemClock } from './system-clock.js';
+export { HOLD_YOUNG_GENERATION } from './young-generation.js';

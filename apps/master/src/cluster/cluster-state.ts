@@ -1,10 +1,11 @@
 /**
  * The cluster as the master keeps it: the cluster map and the registrations, in the metadata store.
  *
- *     settings            encodeSettings: cluster id, placement, partitions. Written once, when the cluster is formed
+ *     settings            encodeSettings: cluster id, placement, partitions; all but replication fixed for good
+ *     generation          {v, gen}: how often this data was lost and rebuilt. Absent: never, the first
  *     formed              present once every partition of a `hashed` cluster has been created
  *     worker/<index>      encodeWorker: what the map says of a worker
- *     member/<index>      what only the master needs of it: registration, process id, supervised
+ *     member/<index>      what only the master needs of it: registration, process id, supervised, leaving
  *     target/<partition>  encodeTarget: where the partition should be
  *     conf/<partition>    encodeConfiguration: who holds it
  *
@@ -12,19 +13,19 @@
  * the map never shows what a crash could take back, and it would follow the commits of another master just as well.
  * A record's revision in the map is the store's revision of its last change, and the map's version is the store's.
  */
-import { randomBytes } from 'node:crypto';
-
 import { invariant, StoreError } from '@diststore/base';
 import type {
   Configuration,
+  Generation,
   MapDelta,
+  PartitionConfiguration,
   PartitionId,
   Settings,
+  TargetChange,
   Worker,
   WorkerRegistration,
 } from '@diststore/cluster';
 import {
-  clusterId,
   ClusterMap,
   decodeConfiguration,
   decodeRegistration,
@@ -36,11 +37,16 @@ import {
   encodeSettings,
   encodeTarget,
   encodeWorker,
+  generation,
   partitionId,
 } from '@diststore/cluster';
 import type { PartitionRecord, Target } from '@diststore/cluster';
 import { Condition } from '@diststore/process';
+import { COMMIT_OPERATIONS_MAX } from '@diststore/metadata';
 import type { Change, Compare, MetadataRecord, MetadataStore, RecordChange } from '@diststore/metadata';
+
+import { type Formation, newSettings, refuseOtherFormation, withReplication } from './formation.js';
+import { portions } from './portions.js';
 
 /** What only the master needs to know of a worker. */
 export interface MemberRow {
@@ -50,18 +56,17 @@ export interface MemberRow {
   readonly pid: number;
   /** Whether the master starts it again when it dies. */
   readonly supervised: boolean;
+  /** Whether it is to be stopped and removed as soon as nothing is in sync on it any more. */
+  readonly leaving: boolean;
 }
-
-/** What a cluster is formed with; later only replication may change. */
-export type Formation =
-  | { readonly placement: 'local' }
-  | { readonly placement: 'hashed'; readonly partitionCount: number; readonly replicationFactor: number };
 
 const SETTINGS = 'settings';
 const FORMED = 'formed';
+const GENERATION = 'generation';
 
 export class ClusterState {
   private readonly members = new Map<number, MemberRow>();
+  private gen: Generation = generation(1);
   /** By name: the revision at which a record that the master changes was last changed; 0 or absent: there is none. */
   private readonly revisions = new Map<string, number>();
   private readonly changed = new Condition();
@@ -85,12 +90,7 @@ export class ClusterState {
     onLost: (error: unknown) => void,
   ): Promise<ClusterState> {
     if ((await store.get(SETTINGS)) === undefined) {
-      const settings: Settings = {
-        ...(formation.placement === 'hashed' ? { ...formation, minInSyncMax: null } : formation),
-        clusterId: clusterId(randomBytes(16).toString('hex')),
-        revision: 0,
-      };
-      const value = JSON.stringify(encodeSettings(settings));
+      const value = JSON.stringify(encodeSettings(newSettings(formation)));
       // Another master may have been quicker: then its cluster is the one.
       await store.commit([{ name: SETTINGS, modRevision: 0 }], [{ type: 'put', name: SETTINGS, value }]);
     }
@@ -103,14 +103,21 @@ export class ClusterState {
       records.map((record) => ({ name: record.name, record })),
     );
     refuseOtherFormation(state.current.settings, formation);
+    const changed = withReplication(state.current.settings, formation);
     state.following = state.follow(revision + 1).catch((error: unknown) => {
       if (!state.closing.signal.aborted) onLost(error);
     });
+    if (changed !== undefined) await state.saveSettings(changed);
     return state;
   }
 
   get map(): ClusterMap {
     return this.current;
+  }
+
+  /** Of this data. Durable. */
+  get generation(): Generation {
+    return this.gen;
   }
 
   memberRows(): MemberRow[] {
@@ -128,8 +135,8 @@ export class ClusterState {
 
   /** Durable, and in the map, when it resolves. @throws StoreError retry-later: another change came first. */
   async saveMember(row: MemberRow, worker: Worker): Promise<void> {
-    const { index, registration, pid, supervised } = row;
-    const member = { v: FORMAT, registration: encodeRegistration(registration), pid, supervised };
+    const { index, registration, pid, supervised, leaving } = row;
+    const member = { v: FORMAT, registration: encodeRegistration(registration), pid, supervised, leaving };
     await this.change([
       { type: 'put', name: `member/${index}`, value: JSON.stringify(member) },
       {
@@ -146,20 +153,57 @@ export class ClusterState {
     await this.change([{ type: 'put', name: `worker/${worker.index}`, value }]);
   }
 
+  /** As `saveMember`. */
+  async saveSettings(settings: Settings): Promise<void> {
+    const value = JSON.stringify(encodeSettings({ ...settings, revision: 0 }));
+    await this.change([{ type: 'put', name: SETTINGS, value }]);
+  }
+
+  /** Sets targets, each one revision above the one it replaces. As `saveMember`; what is before a failure is done. */
+  async setTargets(targets: readonly TargetChange[]): Promise<void> {
+    for (const some of portions(targets, COMMIT_OPERATIONS_MAX)) {
+      await this.change(some.map(({ partition, target }) => targetPut(partition, target)));
+    }
+  }
+
+  /**
+   * Stores configurations that were decided on the map as it is now, all or none. Durable, and in the map, when it
+   * resolves with true; with false one of them had changed, which is in the map by then.
+   * REQUIRES: at most COMMIT_OPERATIONS_MAX, each of another partition.
+   * @throws StoreError outcome-unknown, store-failed: it may or may not be done.
+   */
+  configure(configurations: readonly PartitionConfiguration[]): Promise<boolean> {
+    return this.commit(configurations.map((each) => configurationPut(each.partition, each.configuration)));
+  }
+
+  /**
+   * Replaces configurations and targets by rebuilt ones, and then begins the generation that they are of. A crash in
+   * between leaves configurations of a generation above `generation`, by which it is noticed.
+   * @throws as `saveMember`
+   */
+  async rebuild(
+    gen: Generation,
+    configurations: readonly PartitionConfiguration[],
+    targets: readonly TargetChange[],
+  ): Promise<void> {
+    const changes = [
+      ...configurations.map((each) => configurationPut(each.partition, each.configuration)),
+      ...targets.map(({ partition, target }) => targetPut(partition, target)),
+    ];
+    for (const some of portions(changes, COMMIT_OPERATIONS_MAX)) await this.change(some);
+    await this.change([{ type: 'put', name: GENERATION, value: JSON.stringify({ v: FORMAT, gen }) }]);
+  }
+
   /** Creates partitions, each with its target. Durable, and in the map, when it resolves. @throws as `saveMember` */
   async create(
     partitions: readonly { partition: PartitionId; configuration: Configuration; target: Target }[],
   ): Promise<void> {
-    for (let from = 0; from < partitions.length; from += PARTITIONS_PER_COMMIT) {
-      const some = partitions.slice(from, from + PARTITIONS_PER_COMMIT);
+    // Two records each.
+    for (const some of portions(partitions, COMMIT_OPERATIONS_MAX / 2)) {
       await this.change(
-        some.flatMap(({ partition, configuration, target }): Change[] => [
-          { type: 'put', name: `target/${partition}`, value: JSON.stringify(encodeTarget(target)) },
-          {
-            type: 'put',
-            name: `conf/${partition}`,
-            value: JSON.stringify(encodeConfiguration(configuration)),
-          },
+        some.flatMap(({ partition, configuration, target }) => [
+          targetPut(partition, target),
+          configurationPut(partition, configuration),
         ]),
       );
     }
@@ -171,14 +215,30 @@ export class ClusterState {
   }
 
   /**
-   * What changed after `version`, waiting for something to change for at most as long as `signal` is not aborted.
+   * What a follower is missing, waiting for something to change for at most as long as `signal` is not aborted.
+   * One with a map of an older generation gets everything, whatever its version: it comes from a history that was
+   * lost, and versions of two histories cannot be compared. While `isHeld`, others get nothing, for the same reason.
    */
-  async newsSince(version: number, signal: AbortSignal): Promise<MapDelta> {
+  async newsFor(
+    { version, gen }: { readonly version: number; readonly gen: Generation | undefined },
+    isHeld: () => boolean,
+    signal: AbortSignal,
+  ): Promise<MapDelta> {
+    const isOfLostHistory = (): boolean => gen !== undefined && gen < this.gen;
+    await this.changed.until(
+      () => version === 0 || isOfLostHistory() || (!isHeld() && this.current.version > version),
+      AbortSignal.any([signal, this.closing.signal]),
+    );
+    if (version === 0 || isOfLostHistory()) return this.current.deltaSince(0);
+    return this.current.deltaSince(isHeld() ? Math.max(version, this.current.version) : version);
+  }
+
+  /** Resolves when the map is newer than `version`, or `signal` is aborted. */
+  async untilNewer(version: number, signal: AbortSignal): Promise<void> {
     await this.changed.until(
       () => this.current.version > version,
       AbortSignal.any([signal, this.closing.signal]),
     );
-    return this.current.deltaSince(version);
   }
 
   /** Resolves with true when every partition of a `hashed` cluster has been created, at once under `local`. */
@@ -193,16 +253,22 @@ export class ClusterState {
     await this.following;
   }
 
-  /** Commits against what is known, and waits for the map to have it. */
   private async change(changes: readonly Change[]): Promise<void> {
+    if (!(await this.commit(changes)))
+      throw new StoreError('retry-later', 'The cluster was changed by somebody else at the same time.');
+  }
+
+  /** Commits against what is known, and waits for the map to have what came of it. */
+  private async commit(changes: readonly Change[]): Promise<boolean> {
     const compares: Compare[] = changes.map(({ name }) => ({
       name,
       modRevision: this.revisions.get(name) ?? 0,
     }));
     const result = await this.store.commit(compares, changes);
-    if (!result.ok)
-      throw new StoreError('retry-later', 'The cluster was changed by somebody else at the same time.');
+    if (!result.ok && result.reason === 'lease-gone')
+      throw new StoreError('retry-later', 'A lease has ended.');
     await this.changed.until(() => this.current.version >= result.revision, this.closing.signal);
+    return result.ok;
   }
 
   private async follow(fromRevision: number): Promise<void> {
@@ -225,6 +291,7 @@ export class ClusterState {
       const [kind, number] = name.split('/') as [string, string | undefined];
       if (kind === SETTINGS) settings = settingsOf(record);
       else if (kind === FORMED) formed = true;
+      else if (kind === GENERATION) this.gen = generationOf(record);
       else if (kind === 'worker')
         workers.push({ ...decodeWorker(JSON.parse(record.value)), revision: record.modRevision });
       else if (kind === 'member') this.members.set(Number(number), memberOf(Number(number), record));
@@ -249,26 +316,49 @@ export class ClusterState {
 
 const FORMAT = 1;
 
-/** Two records each, within the operations that one commit takes. */
-const PARTITIONS_PER_COMMIT = 64;
+function targetPut(partition: PartitionId, target: Target): Change {
+  return { type: 'put', name: `target/${partition}`, value: JSON.stringify(encodeTarget(target)) };
+}
+
+function configurationPut(partition: PartitionId, configuration: Configuration): Change {
+  return {
+    type: 'put',
+    name: `conf/${partition}`,
+    value: JSON.stringify(encodeConfiguration(configuration)),
+  };
+}
 
 function settingsOf({ value, modRevision }: MetadataRecord): Settings {
   return { ...decodeSettings(JSON.parse(value)), revision: modRevision };
 }
 
+function generationOf({ value }: MetadataRecord): Generation {
+  const { v, gen } = JSON.parse(value) as { v: number; gen: number };
+  requireFormat(GENERATION, v);
+  return generation(gen);
+}
+
 function memberOf(index: number, { value }: MetadataRecord): MemberRow {
-  const row = JSON.parse(value) as { v: number; registration: unknown; pid: number; supervised: boolean };
-  if (row.v !== FORMAT)
-    throw new StoreError(
-      'store-format',
-      `member/${index} has format ${row.v}; this version reads ${FORMAT}.`,
-    );
+  const row = JSON.parse(value) as {
+    v: number;
+    registration: unknown;
+    pid: number;
+    supervised: boolean;
+    leaving?: boolean;
+  };
+  requireFormat(`member/${index}`, row.v);
   return {
     index,
     registration: decodeRegistration(row.registration),
     pid: row.pid,
     supervised: row.supervised,
+    leaving: row.leaving ?? false,
   };
+}
+
+function requireFormat(name: string, format: number): void {
+  if (format === FORMAT) return;
+  throw new StoreError('store-format', `${name} has format ${format}; this version reads ${FORMAT}.`);
 }
 
 function partitionOf(
@@ -283,14 +373,4 @@ function partitionOf(
     configuration: kind === 'conf' ? decodeConfiguration(json) : null,
     target: kind === 'target' ? decodeTarget(json) : null,
   };
-}
-
-function refuseOtherFormation(settings: Settings, formation: Formation): void {
-  if (settings.placement !== formation.placement) {
-    throw new StoreError(
-      'bad-parameter',
-      `This cluster was formed with placement ${settings.placement}, which cannot be changed to ${formation.placement}. ` +
-        `Start the master with --placement=${settings.placement}, or with another --data-dir.`,
-    );
-  }
 }

@@ -4,7 +4,9 @@ import { LevelMetadataStore, type MetadataStore } from '@diststore/metadata';
 import { MemoryStorage } from '@diststore/storage';
 
 import { WorkerRegistry } from '../registry/worker-registry.js';
-import { ClusterState, type Formation } from './cluster-state.js';
+import { Recovery } from '../configuration/recovery.js';
+import { ClusterState } from './cluster-state.js';
+import type { Formation } from './formation.js';
 import { PartitionCreator } from './partition-creator.js';
 
 const quiet = { log: () => undefined, warn: () => undefined, error: () => undefined };
@@ -28,8 +30,11 @@ async function startMaster(
   const state = await ClusterState.open(store, formation, (error) => {
     throw error;
   });
-  const registry = new WorkerRegistry(state, clock, quiet, { heartbeatMs: 1000, silentAfterMs: 3000 });
-  const creator = new PartitionCreator(state, quiet, bootstrapExpect);
+  const start = { boot: 1, nonce: '0'.repeat(32) };
+  const recovery = new Recovery(state, clock, quiet, { master: start, startupQuietMs: 3000 });
+  const times = { heartbeatMs: 1000, silentAfterMs: 3000, timing: 'default' } as const;
+  const registry = new WorkerRegistry(state, clock, quiet, recovery, { ...times, master: start });
+  const creator = new PartitionCreator(state, quiet, bootstrapExpect, () => recovery.refusal());
   const master = {
     store,
     state,

@@ -19,7 +19,6 @@ import type {
 } from '@diststore/cluster';
 import {
   decide,
-  generation,
   incarnation,
   localOwnerOf,
   minInSyncGoal,
@@ -30,21 +29,22 @@ import type { Log } from '@diststore/process';
 
 import type { ClusterState } from './cluster-state.js';
 
-/** Configuration data is in its first generation until it has been lost and rebuilt. */
-const GENERATION = generation(1);
-
 export class PartitionCreator {
   /** One pass at a time: the second plans on what the first has created. */
   private passes: Promise<void> = Promise.resolve();
+  /** Workers that were here when it was last said that more are waited for. */
+  private reportedCount: number | undefined;
 
   constructor(
     private readonly state: ClusterState,
     private readonly log: Log,
     /** Workers to wait for before partitions are spread over them. */
     private readonly bootstrapExpect: number,
+    /** Why nothing is created at present, if so: what looks absent may only be unknown to this master. */
+    private readonly refusal: () => string | undefined,
   ) {}
 
-  /** Creates what can be created by now. To be called whenever a worker has registered. */
+  /** Creates what can be created by now. To be called when a worker has registered, and now and then. */
   run(): Promise<void> {
     const pass = this.passes.then(() => this.createMissing());
     this.passes = pass.catch(() => undefined);
@@ -53,16 +53,14 @@ export class PartitionCreator {
 
   private async createMissing(): Promise<void> {
     const { map } = this.state;
+    if (map.formed || this.refusal() !== undefined) return;
     const workers = map.workers().filter(({ state, presence }) => state === 'active' && presence === 'up');
-    if (map.formed) return;
     if (map.settings.placement === 'hashed' && workers.length < this.bootstrapExpect) {
-      this.log.log(
-        `Waiting for workers to spread the partitions over: ${workers.length} of ${this.bootstrapExpect} are here`,
-      );
+      this.reportWaiting(workers.length);
       return;
     }
     const created = missingPartitions(map, workers).map(({ partition, target }) => {
-      return { partition, target, configuration: create(map, partition, target, workers) };
+      return { partition, target, configuration: create(this.state, partition, target, workers) };
     });
     if (created.length > 0) await this.state.create(created);
     if (map.settings.placement === 'local') return;
@@ -70,6 +68,14 @@ export class PartitionCreator {
     await this.state.markFormed();
     this.log.log(
       `Created ${created.length} partitions on ${workers.length} worker(s); the cluster is formed`,
+    );
+  }
+
+  private reportWaiting(count: number): void {
+    if (count === this.reportedCount) return;
+    this.reportedCount = count;
+    this.log.log(
+      `Waiting for workers to spread the partitions over: ${count} of ${this.bootstrapExpect} are here`,
     );
   }
 }
@@ -87,7 +93,7 @@ function missingPartitions(
 }
 
 function create(
-  map: ClusterMap,
+  { map, generation }: Pick<ClusterState, 'map' | 'generation'>,
   partition: PartitionId,
   target: Target,
   workers: readonly Worker[],
@@ -112,7 +118,7 @@ function create(
       next: { primary, insync },
     },
     {
-      gen: GENERATION,
+      gen: generation,
       registered,
       target,
       owner: settings.placement === 'local' ? localOwnerOf(partition) : undefined,

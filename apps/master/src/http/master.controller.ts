@@ -6,7 +6,8 @@ import { Reply } from '@diststore/http';
 
 import type { MasterConfig } from '../master.options.js';
 import type { ClusterState } from '../cluster/cluster-state.js';
-import { CLUSTER_STATE, MASTER_CONFIG, REGISTRY, SUPERVISOR } from '../master.tokens.js';
+import type { Recovery } from '../configuration/recovery.js';
+import { CLUSTER_STATE, MASTER_CONFIG, RECOVERY, REGISTRY, SUPERVISOR } from '../master.tokens.js';
 import type { WorkerRegistry } from '../registry/worker-registry.js';
 import type { Supervisor } from '../supervisor/supervisor.js';
 
@@ -16,18 +17,20 @@ export class MasterController {
     @Inject(CLUSTER_STATE) private readonly state: ClusterState,
     @Inject(REGISTRY) private readonly registry: WorkerRegistry,
     @Inject(SUPERVISOR) private readonly supervisor: Supervisor,
+    @Inject(RECOVERY) private readonly recovery: Recovery,
     @Inject(MASTER_CONFIG) private readonly config: MasterConfig,
   ) {}
 
   @Get('master')
   show(): object {
-    const { heartbeatMs, silentAfterMs } = this.config;
+    const { heartbeatMs, silentAfterMs, timing } = this.config;
     const { map } = this.state;
     return {
       status: 'connected',
       version: VERSION,
       ...describeCluster(map),
-      settings: { heartbeatMs, silentAfterMs },
+      manager: this.recovery.status(),
+      settings: { heartbeatMs, silentAfterMs, timing },
       workers: this.registry.views(),
     };
   }

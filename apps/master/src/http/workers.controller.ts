@@ -1,18 +1,19 @@
 /** What workers say to the master about themselves. */
 import type { IncomingMessage } from 'node:http';
 
-import { Controller, HttpCode, Inject, Param, Put, Req } from '@nestjs/common';
+import { Controller, Inject, Param, Put, Req } from '@nestjs/common';
 import { StoreError } from '@diststore/base';
-import { parseHeartbeat, parseRegistration, type Welcomed } from '@diststore/cluster';
-import { readBody } from '@diststore/http';
+import { parseHeartbeat, parseRegistration } from '@diststore/cluster';
+import type { HeartbeatAnswer, Welcomed } from '@diststore/cluster';
 
 import type { PartitionCreator } from '../cluster/partition-creator.js';
 import { PARTITION_CREATOR, REGISTRY } from '../master.tokens.js';
 import type { WorkerRegistry } from '../registry/worker-registry.js';
 import { workerIndexOf } from './master.controller.js';
+import { readJson } from './read-json.js';
 
-/** A registration is a few hundred bytes. */
-const MESSAGE_BYTES_MAX = 16 * 1024;
+/** A few hundred bytes; while the master rebuilds its data, the configurations of 16,384 partitions. */
+const REGISTRATION_BYTES_MAX = 32 * 1024 * 1024;
 
 @Controller('v1/workers')
 export class WorkersController {
@@ -23,36 +24,21 @@ export class WorkersController {
 
   @Put(':index/registration')
   async register(@Param('index') index: string, @Req() request: IncomingMessage): Promise<Welcomed> {
-    const welcomed = await this.registry.register(
-      workerIndexOf(index),
-      parseRegistration(await readJson(request)),
-    );
+    const worker = workerIndexOf(index);
+    const registration = parseRegistration(await readJson(request, REGISTRATION_BYTES_MAX));
+    const welcomed = await this.registry.register(worker, registration);
     // If this fails the worker registers again, and so tries it again.
     await this.creator.run();
     return welcomed;
   }
 
   @Put(':index/heartbeat')
-  @HttpCode(204)
-  async heartbeat(@Param('index') index: string, @Req() request: IncomingMessage): Promise<void> {
-    if (!this.registry.heartbeat(workerIndexOf(index), parseHeartbeat(await readJson(request)))) {
-      throw new StoreError(
-        'worker-not-found',
-        `Worker ${index} is not registered as this process. Register first.`,
-      );
-    }
-  }
-}
-
-/** @throws StoreError bad-request: not JSON; value-too-large. */
-async function readJson(request: IncomingMessage): Promise<unknown> {
-  const body = await readBody(request, {
-    maxBytes: MESSAGE_BYTES_MAX,
-    setting: 'of a message between processes',
-  });
-  try {
-    return JSON.parse(body.toString());
-  } catch (cause) {
-    throw new StoreError('bad-request', 'The body is not JSON.', { cause });
+  async heartbeat(@Param('index') index: string, @Req() request: IncomingMessage): Promise<HeartbeatAnswer> {
+    const answer = this.registry.heartbeat(workerIndexOf(index), parseHeartbeat(await readJson(request)));
+    if (answer !== undefined) return answer;
+    throw new StoreError(
+      'worker-not-found',
+      `Worker ${index} is not registered as this process. Register first.`,
+    );
   }
 }

@@ -5,6 +5,7 @@ import { MemoryStorage } from '@diststore/storage';
 import { LevelMetadataStore, type MetadataStore } from '@diststore/metadata';
 
 import { ClusterState } from '../cluster/cluster-state.js';
+import { Recovery } from '../configuration/recovery.js';
 import { WorkerRegistry } from './worker-registry.js';
 
 const HEARTBEAT_MS = 1000;
@@ -16,6 +17,8 @@ const clock = {
   wallNowMs: () => clock.nowMs,
   monotonicNowMs: () => clock.nowMs,
 };
+
+const master = { boot: 1, nonce: '0'.repeat(32) };
 
 const storeA = 'a'.repeat(32) as StoreId;
 const storeB = 'b'.repeat(32) as StoreId;
@@ -51,8 +54,14 @@ describe('WorkerRegistry', () => {
     state = await ClusterState.open(store, { placement: 'local' }, (error) => {
       throw error;
     });
-    const options = { heartbeatMs: HEARTBEAT_MS, silentAfterMs: SILENT_AFTER_MS };
-    registry = new WorkerRegistry(state, clock, quiet, options);
+    const recovery = new Recovery(state, clock, quiet, { master, startupQuietMs: 3000 });
+    const options = {
+      heartbeatMs: HEARTBEAT_MS,
+      silentAfterMs: SILENT_AFTER_MS,
+      timing: 'fast',
+      master,
+    } as const;
+    registry = new WorkerRegistry(state, clock, quiet, recovery, options);
   }
 
   async function stopMaster(): Promise<void> {
@@ -76,6 +85,10 @@ describe('WorkerRegistry', () => {
     expect(await registry.register(1, asking())).toEqual({
       clusterId: state.map.settings.clusterId,
       heartbeatMs: HEARTBEAT_MS,
+      generation: 1,
+      master,
+      timing: 'fast',
+      configurationsWanted: false,
     });
     expect(registry.view(1)).toMatchObject({
       index: 1,
@@ -86,22 +99,26 @@ describe('WorkerRegistry', () => {
 
   it('shows what the last report said, and silence after silentAfterMs without one', async () => {
     await registry.register(1, asking());
-    expect(registry.heartbeat(1, reporting())).toBe(true);
+    expect(registry.heartbeat(1, reporting())).toEqual({
+      generation: 1,
+      configurationsWanted: false,
+      clusterStopping: false,
+    });
     expect(registry.view(1)).toMatchObject({ state: 'serving', keys: 3, bytes: 30 });
     clock.nowMs += SILENT_AFTER_MS;
     expect(registry.view(1)?.state).toBe('serving');
     clock.nowMs += 1;
     expect(registry.view(1)?.state).toBe('silent');
-    expect(registry.heartbeat(1, reporting({ state: 'draining' }))).toBe(true);
+    expect(registry.heartbeat(1, reporting({ state: 'draining' }))).toBeDefined();
     expect(registry.view(1)?.state).toBe('draining');
   });
 
   it('takes no report from a process that is not the registered one', async () => {
-    expect(registry.heartbeat(1, reporting())).toBe(false);
+    expect(registry.heartbeat(1, reporting())).toBeUndefined();
     await registry.register(1, asking());
-    expect(registry.heartbeat(1, reporting({ nonce: '2'.repeat(16) }))).toBe(false);
-    expect(registry.heartbeat(1, reporting({ boot: 2 }))).toBe(false);
-    expect(registry.heartbeat(2, reporting())).toBe(false);
+    expect(registry.heartbeat(1, reporting({ nonce: '2'.repeat(16) }))).toBeUndefined();
+    expect(registry.heartbeat(1, reporting({ boot: 2 }))).toBeUndefined();
+    expect(registry.heartbeat(2, reporting())).toBeUndefined();
   });
 
   it('remembers members and the cluster id over a restart, but not that they were heard', async () => {
@@ -110,7 +127,7 @@ describe('WorkerRegistry', () => {
     await restartMaster();
     expect(state.map.settings.clusterId).toBe(clusterId);
     expect(registry.view(1)?.state).toBe('unheard');
-    expect(registry.heartbeat(1, reporting())).toBe(false);
+    expect(registry.heartbeat(1, reporting())).toBeUndefined();
     await registry.register(1, asking({ clusterId }));
     registry.heartbeat(1, reporting());
     expect(registry.view(1)?.state).toBe('serving');
@@ -183,5 +200,38 @@ describe('WorkerRegistry', () => {
     registry.heartbeat(1, reporting());
     await registry.updatePresences();
     expect(state.map.workers()).toMatchObject([{ index: 1, presence: 'up' }]);
+  });
+
+  it('keeps a drain over a restart of the worker, and the addresses that it registers last', async () => {
+    await registry.register(1, asking());
+    await registry.setState(1, 'draining', true);
+    const redisCluster = { host: '127.0.0.1', port: 7001 };
+    await registry.register(1, asking({ boot: 2, redisCluster }));
+    expect(state.map.workers()).toMatchObject([
+      { state: 'draining', boot: 2, redisCluster, redisGateway: null },
+    ]);
+    expect(state.member(1)?.leaving).toBe(true);
+    const redisGateway = { host: '127.0.0.1', port: 8001 };
+    await registry.register(1, asking({ boot: 2, redisGateway }));
+    expect(state.map.workers()).toMatchObject([{ redisCluster: null, redisGateway }]);
+  });
+
+  it('lets a removed worker in again after a new start, not the process that was removed', async () => {
+    await registry.register(1, asking());
+    await registry.setState(1, 'removed', false);
+    expect(registry.heartbeat(1, reporting())).toBeUndefined();
+    expect(registry.views()).toEqual([]);
+    await expect(registry.register(1, asking())).rejects.toMatchObject({
+      code: 'worker-refused',
+      facts: { final: true },
+    });
+    await registry.register(1, asking({ boot: 2 }));
+    expect(state.map.workers()).toMatchObject([{ state: 'active' }]);
+  });
+
+  it('announces the stop of the cluster in every answer', async () => {
+    await registry.register(1, asking());
+    registry.announceStop();
+    expect(registry.heartbeat(1, reporting({ state: 'draining' }))).toMatchObject({ clusterStopping: true });
   });
 });

@@ -8,11 +8,21 @@
  * A worker reports for the first time when it knows the cluster, so that `serving` means that it answers.
  */
 import { type Clock, StoreError } from '@diststore/base';
-import type { Heartbeat, Registration, Speaker, Welcomed } from '@diststore/cluster';
+import type {
+  Address,
+  Heartbeat,
+  HeartbeatAnswer,
+  MasterStart,
+  Registration,
+  Speaker,
+  TimingName,
+  Welcomed,
+} from '@diststore/cluster';
 import { admit, httpUrlOf, type Worker, workerIndex } from '@diststore/cluster';
 import { Condition, type Log } from '@diststore/process';
 
 import type { ClusterState, MemberRow } from '../cluster/cluster-state.js';
+import type { Recovery } from '../configuration/recovery.js';
 
 /** `unheard`: known from before the master started, and not heard from since. */
 export type WorkerState = 'unheard' | 'starting' | 'serving' | 'draining' | 'silent';
@@ -43,6 +53,9 @@ interface Presence {
 export interface RegistryOptions {
   readonly heartbeatMs: number;
   readonly silentAfterMs: number;
+  readonly timing: TimingName;
+  /** This process. */
+  readonly master: MasterStart;
 }
 
 export class WorkerRegistry {
@@ -52,11 +65,13 @@ export class WorkerRegistry {
   /** One admission at a time: the second of two must be judged by what the first has stored. */
   private admissions: Promise<unknown> = Promise.resolve();
   private readonly startedMs: number;
+  private clusterStopping = false;
 
   constructor(
     private readonly state: ClusterState,
     private readonly clock: Clock,
     private readonly log: Log,
+    private readonly recovery: Recovery,
     private readonly options: RegistryOptions,
   ) {
     this.startedMs = clock.wallNowMs();
@@ -66,21 +81,45 @@ export class WorkerRegistry {
    * Admits a worker process, durably.
    * @throws StoreError worker-refused; its fact `final` says whether asking again is pointless.
    */
-  register(index: number, request: Registration): Promise<Welcomed> {
-    const admission = this.admissions.then(() => this.admitOne(index, request));
-    this.admissions = admission.catch(() => undefined);
-    return admission;
+  async register(index: number, request: Registration): Promise<Welcomed> {
+    const { clusterId } = this.state.map.settings;
+    await this.serially(() => this.admitOne(index, request));
+    // The report may have been the last one that a recovery waits for.
+    await this.recovery.proceed();
+    const { heartbeatMs, timing, master } = this.options;
+    const { fence: generation, configurationsWanted } = this.recovery;
+    return { clusterId, heartbeatMs, generation, master, timing, configurationsWanted };
   }
 
-  /** @returns false when this process is not the registered one: it must register. */
-  heartbeat(index: number, { store, boot, nonce, state, keys, bytes }: Heartbeat): boolean {
+  /** @returns undefined when this process is not the registered one: it must register. */
+  heartbeat(
+    index: number,
+    { store, boot, nonce, state, keys, bytes }: Heartbeat,
+  ): HeartbeatAnswer | undefined {
     const presence = this.presences.get(index);
-    if (presence === undefined || !isCurrent(this.state.member(index), { store, boot, nonce })) return false;
+    if (presence === undefined || !this.isRegistered(index, { store, boot, nonce })) return undefined;
     const nowMs = this.clock.wallNowMs();
     if (presence.state !== state || this.stateOf(index) === 'silent') presence.sinceMs = nowMs;
     Object.assign(presence, { heardMs: this.clock.monotonicNowMs(), state, keys, bytes });
     this.reported.wake();
-    return true;
+    const { fence: generation, configurationsWanted } = this.recovery;
+    return { generation, configurationsWanted, clusterStopping: this.clusterStopping };
+  }
+
+  /** Whether the speaker is the process that acts as this worker, and the worker belongs to the cluster. */
+  isRegistered(index: number, speaker: Speaker): boolean {
+    const current = this.state.member(index)?.registration.current;
+    return (
+      current?.store === speaker.store &&
+      current.maxBoot === speaker.boot &&
+      current.nonce === speaker.nonce &&
+      this.state.map.worker(workerIndex(index))?.state !== 'removed'
+    );
+  }
+
+  /** From now on every worker hears that the whole cluster stops, so that nobody hands over to one that stops too. */
+  announceStop(): void {
+    this.clusterStopping = true;
   }
 
   view(index: number): WorkerView | undefined {
@@ -105,15 +144,51 @@ export class WorkerRegistry {
     };
   }
 
+  /** All but those that were removed. */
   views(): WorkerView[] {
-    return this.state.memberRows().flatMap(({ index }) => this.view(index) ?? []);
+    return this.state.memberRows().flatMap(({ index }) => {
+      const isRemoved = this.state.map.worker(workerIndex(index))?.state === 'removed';
+      return isRemoved ? [] : (this.view(index) ?? []);
+    });
   }
 
-  async setSupervised(index: number, supervised: boolean): Promise<void> {
-    const row = this.state.member(index);
-    const worker = this.state.map.worker(workerIndex(index));
-    if (row === undefined || worker === undefined || row.supervised === supervised) return;
-    await this.state.saveMember({ ...row, supervised }, worker);
+  /** What one partition holds on average, by the last reports; undefined: nobody has reported any. */
+  meanPartition(): { keys: number; bytes: number } | undefined {
+    const serving = this.views().filter(({ state }) => state === 'serving');
+    const total = (of: (view: WorkerView) => number): number =>
+      serving.reduce((sum, view) => sum + of(view), 0);
+    const count = total(({ partitions }) => partitions.primary);
+    return count === 0
+      ? undefined
+      : { keys: total(({ keys }) => keys) / count, bytes: total(({ bytes }) => bytes) / count };
+  }
+
+  setSupervised(index: number, supervised: boolean): Promise<void> {
+    return this.serially(async () => {
+      const row = this.state.member(index);
+      const worker = this.state.map.worker(workerIndex(index));
+      if (row === undefined || worker === undefined || row.supervised === supervised) return;
+      await this.state.saveMember({ ...row, supervised }, worker);
+    });
+  }
+
+  /**
+   * Says what a worker is meant to do. Durable when it resolves.
+   * @param leaving whether a draining worker is to be removed when nothing is left on it.
+   * @throws StoreError worker-not-found
+   */
+  setState(index: number, state: Worker['state'], leaving: boolean): Promise<void> {
+    return this.serially(async () => {
+      const row = this.state.member(index);
+      const worker = this.state.map.worker(workerIndex(index));
+      if (row === undefined || worker === undefined)
+        throw new StoreError('worker-not-found', `Worker ${index} is not known.`);
+      if (worker.state === state && row.leaving === leaving) return;
+      const sinceMs = worker.state === state ? worker.sinceMs : this.clock.wallNowMs();
+      await this.state.saveMember({ ...row, leaving }, { ...worker, state, sinceMs });
+      if (state === 'removed') this.presences.delete(index);
+      if (worker.state !== state) this.log.log(`Worker ${index} is ${state}`);
+    });
   }
 
   /** Brings the map's `presence` of each worker up to date. To be called now and then; what fails now is tried again. */
@@ -126,7 +201,13 @@ export class WorkerRegistry {
     }
   }
 
-  private async admitOne(index: number, request: Registration): Promise<Welcomed> {
+  private serially<T>(change: () => Promise<T>): Promise<T> {
+    const turn = this.admissions.then(change);
+    this.admissions = turn.catch(() => undefined);
+    return turn;
+  }
+
+  private async admitOne(index: number, request: Registration): Promise<void> {
     const { clusterId } = this.state.map.settings;
     if (request.clusterId !== null && request.clusterId !== clusterId) {
       throw refused(index, `its store belongs to cluster ${request.clusterId}, this is ${clusterId}`, true);
@@ -150,9 +231,23 @@ export class WorkerRegistry {
         : refused(index, 'its disk is an older copy: this start of its store has been seen before', true);
     }
     const { registration } = answer;
-    const row: MemberRow = { index, registration, pid: request.pid, supervised: known?.supervised ?? false };
-    if (answer.welcome === 'same-process') await this.markUp(index);
-    else await this.state.saveMember(row, workerOf(row, request, this.clock.wallNowMs()));
+    const before = this.state.map.worker(workerIndex(index));
+    if (answer.welcome === 'same-process' && before?.state === 'removed')
+      throw refused(index, 'it was removed from the cluster; start it again to let it join anew', true);
+    // First of all, because a report may show that nothing here is to be acted on.
+    this.recovery.hear(workerIndex(index), registration.current.store, request.report ?? null);
+    const isDraining = before?.state === 'draining';
+    const row: MemberRow = {
+      index,
+      registration,
+      pid: request.pid,
+      supervised: known?.supervised ?? false,
+      leaving: isDraining && known?.leaving === true,
+    };
+    const meant = isDraining ? 'draining' : 'active';
+    const worker = workerOf(row, request, meant, this.clock.wallNowMs());
+    if (answer.welcome !== 'same-process') await this.state.saveMember(row, worker);
+    else if (before === undefined || !isSaid(before, worker)) await this.state.saveWorker(worker);
     const nowMs = this.clock.wallNowMs();
     this.presences.set(index, {
       heardMs: this.clock.monotonicNowMs(),
@@ -162,14 +257,6 @@ export class WorkerRegistry {
       bytes: 0,
     });
     this.log.log(`Worker ${index} registered from ${httpUrlOf(request.http)} (${answer.welcome})`);
-    return { clusterId, heartbeatMs: this.options.heartbeatMs };
-  }
-
-  /** At once, not at the next look: partitions are created on workers that are up, when the last of them registers. */
-  private async markUp(index: number): Promise<void> {
-    const worker = this.state.map.worker(workerIndex(index));
-    if (worker?.presence !== 'down') return;
-    await this.state.saveWorker({ ...worker, presence: 'up', sinceMs: this.clock.wallNowMs() });
   }
 
   /** Undefined: too early to say, just after a start. */
@@ -198,17 +285,31 @@ export class WorkerRegistry {
   }
 }
 
-function isCurrent(row: MemberRow | undefined, { store, boot, nonce }: Speaker): boolean {
-  const current = row?.registration.current;
-  return current?.store === store && current.maxBoot === boot && current.nonce === nonce;
+/** Whether the record of a worker says already what its process has just said; when it said so does not matter. */
+function isSaid(record: Worker, said: Worker): boolean {
+  return (
+    record.state === said.state &&
+    record.presence === said.presence &&
+    record.weight === said.weight &&
+    record.labels.host === said.labels.host &&
+    record.labels.zone === said.labels.zone &&
+    isSameAddress(record.http, said.http) &&
+    isSameAddress(record.redisCluster, said.redisCluster) &&
+    isSameAddress(record.redisGateway, said.redisGateway)
+  );
+}
+
+function isSameAddress(a: Address | null, b: Address | null): boolean {
+  return a?.host === b?.host && a?.port === b?.port;
 }
 
 function workerOf(
   { index, registration: { current } }: MemberRow,
   request: Registration,
+  state: Worker['state'],
   sinceMs: number,
 ): Worker {
-  const { http, labels, weight } = request;
+  const { http, redisCluster = null, redisGateway = null, labels, weight } = request;
   return {
     index: workerIndex(index),
     // Given by the store when it is saved.
@@ -216,12 +317,12 @@ function workerOf(
     store: current.store,
     registrationNumber: current.number,
     boot: current.maxBoot,
-    state: 'active',
+    state,
     presence: 'up',
     sinceMs,
     http,
-    redisCluster: null,
-    redisGateway: null,
+    redisCluster,
+    redisGateway,
     labels,
     weight,
   };

@@ -83,11 +83,26 @@ export class Supervisor {
     await Promise.all(supervised.map(({ index }) => this.adoptOrStart(index)));
   }
 
-  /** No worker is started again from now on; with `stopWorkers` those running are stopped first, in good order. */
+  /** Stops a worker in good order and starts it no more, if this master started it; nothing happens to any other. */
+  async remove(index: number): Promise<void> {
+    await this.registry.setSupervised(index, false);
+    const worker = this.workers.get(index);
+    if (worker === undefined) return;
+    this.workers.delete(index);
+    clearTimeout(worker.restartTimer);
+    await worker.process?.stop(this.options.stopDeadlineMs);
+    await worker.follower?.close();
+  }
+
+  /**
+   * No worker is started again from now on; with `stopWorkers` those running are stopped first, in good order. They
+   * all stop, so none hands its partitions over to another: that is announced before.
+   */
   async stop({ stopWorkers }: { stopWorkers: boolean }): Promise<void> {
     this.stopped = true;
     for (const { restartTimer } of this.workers.values()) clearTimeout(restartTimer);
     if (stopWorkers) {
+      this.registry.announceStop();
       const running = [...this.workers.values()].flatMap(({ process }) => process ?? []);
       await Promise.all(running.map((process) => process.stop(this.options.stopDeadlineMs)));
     }

@@ -10,6 +10,8 @@ import { mkdir, open } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { HOLD_YOUNG_GENERATION } from '@diststore/process';
+
 import { rotateLog } from './log-follower.js';
 
 /** How a process ended; null when it was not this master's child, so that nobody could tell. */
@@ -18,6 +20,12 @@ export type ExitCode = number | null;
 /** An adopted process is no child, so its end is not announced: look this often. */
 const ADOPTED_POLL_MS = 250;
 const STOP_POLL_MS = 20;
+
+/**
+ * For glibc's malloc: it gives threads heaps of their own, up to eight for each processor, and a worker's threads
+ * allocate too little at one time for that (measured: 6 MiB of an idle worker). Whoever sets it knows better.
+ */
+const FEW_ARENAS = { MALLOC_ARENA_MAX: '2' };
 
 export class WorkerProcess {
   private ended = false;
@@ -36,7 +44,11 @@ export class WorkerProcess {
     await rotateLog(logFile);
     const log = await open(logFile, 'a');
     try {
-      const child = spawn(process.execPath, command, { detached: true, stdio: ['ignore', log.fd, log.fd] });
+      const child = spawn(process.execPath, [...HOLD_YOUNG_GENERATION, ...command], {
+        detached: true,
+        stdio: ['ignore', log.fd, log.fd],
+        env: { ...FEW_ARENAS, ...process.env },
+      });
       child.unref();
       // 'spawn' or, when the program cannot be started, 'error', which rejects.
       await once(child, 'spawn');

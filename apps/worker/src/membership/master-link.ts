@@ -1,27 +1,61 @@
 /**
  * The worker's line to its master: registers, then says every moment that it is there.
  *
- *     searching ──registration welcome──► connected ──heartbeat fails──► searching
- *         └──refused for good──► the process ends
+ *     searching ──registration welcome──► connected ──heartbeat fails, or another generation──► searching
+ *         ├──refused for good──► the process ends
+ *         └──a higher generation: made durable, then registered again with what is installed here
  *
  * The master is not on the data path: while the line is down the worker serves as before and keeps trying.
  */
 import { EXIT, isStoreError, StoreError } from '@diststore/base';
-import type { Heartbeat, Registration, Speaker, Welcomed } from '@diststore/cluster';
-import { parseWelcomed } from '@diststore/cluster';
+import type {
+  ClusterMap,
+  Generation,
+  Heartbeat,
+  HeartbeatAnswer,
+  PartitionConfiguration,
+  Registration,
+  Report,
+  Speaker,
+  Welcomed,
+} from '@diststore/cluster';
+import { encodeReport, parseHeartbeatAnswer, parseWelcomed } from '@diststore/cluster';
 import type { Lifecycle, Log } from '@diststore/process';
-import { request } from 'undici';
+
+import { HttpMasterClient, type MasterClient } from './master-client.js';
+import type { Membership } from './membership.js';
 
 export interface MasterLinkOptions {
   readonly masterUrl: string;
   readonly index: number;
   /** Called for each registration, because the cluster may have become known in between. */
-  readonly registration: () => Registration;
+  readonly registration: () => Omit<Registration, 'report'>;
   readonly heartbeat: () => Pick<Heartbeat, 'keys' | 'bytes'>;
-  /** Makes the membership durable before anything is done in its name. */
+  /** Called when the master has welcomed this worker, before it says that it serves. */
   readonly joined: (welcomed: Welcomed) => Promise<void>;
-  readonly lifecycle: Lifecycle;
+  /** What makes this worker part of the recovery of a master's data; without it no report is sent. */
+  readonly standing?: Standing;
+  /** Default: HTTP. */
+  readonly client?: MasterClient;
+  readonly lifecycle: Pick<Lifecycle, 'fatal'>;
   readonly log: Log;
+}
+
+/** Where this worker stands in the cluster. */
+export interface Standing {
+  readonly membership: Membership;
+  /** The map that is followed at present. */
+  readonly map: () => ClusterMap | undefined;
+  /**
+   * The newest configuration known of each replica here, as in memory: what is still being written counts, because it
+   * will be installed. Replicas in no configuration are left out.
+   */
+  readonly installed: () => readonly PartitionConfiguration[];
+  /**
+   * Makes every replica refuse configurations of older generations, from when it returns. The generation is durable.
+   * What `installed` says afterwards is what the master rebuilds its data from.
+   */
+  readonly fence: (gen: Generation) => void;
 }
 
 export interface LinkStatus {
@@ -36,18 +70,26 @@ const REQUEST_TIMEOUT_MS = 3000;
 const RETRY_MS_MIN = 200;
 const RETRY_MS_MAX = 5000;
 
+/** To be welcomed takes one registration, in a new generation a second one; a third if that rises once more. */
+const REGISTRATIONS_PER_TURN_MAX = 3;
+
 export class MasterLink {
   private readonly speaker: Speaker;
+  private readonly client: MasterClient;
   private welcomed: Welcomed | undefined;
   private reason: string | undefined = 'not tried yet';
   private retryMs = RETRY_MS_MIN;
   private timer: NodeJS.Timeout | undefined;
   private turn: Promise<void> | undefined;
   private stopped = false;
+  /** The configurations were reported to this process of a master, behind this generation. */
+  private reportedTo: string | undefined;
+  private isClusterStopping = false;
 
   constructor(private readonly options: MasterLinkOptions) {
     const { store, boot, nonce } = options.registration();
     this.speaker = { store, boot, nonce };
+    this.client = options.client ?? new HttpMasterClient(options.masterUrl);
   }
 
   status(): LinkStatus {
@@ -55,6 +97,16 @@ export class MasterLink {
     return this.welcomed === undefined
       ? { url, state: 'searching', ...(this.reason === undefined ? {} : { reason: this.reason }) }
       : { url, state: 'connected' };
+  }
+
+  /** Whether the last exchange with the master went well. What replicas call `masterReachable`. */
+  get isReachable(): boolean {
+    return this.welcomed !== undefined;
+  }
+
+  /** Whether the master said that the whole cluster stops. Known for certain once `stop` has resolved. */
+  get clusterStopping(): boolean {
+    return this.isClusterStopping;
   }
 
   start(): void {
@@ -67,7 +119,7 @@ export class MasterLink {
     return this.status();
   }
 
-  /** Tells the master that the worker drains, and falls silent. */
+  /** Tells the master that the worker drains, hears whether all of the cluster stops, and falls silent. */
   async stop(): Promise<void> {
     this.stopped = true;
     clearTimeout(this.timer);
@@ -88,28 +140,91 @@ export class MasterLink {
 
   private async once(): Promise<void> {
     try {
-      if (this.welcomed === undefined) await this.register();
-      else await this.beat('serving');
+      if (this.welcomed !== undefined) {
+        const answer = await this.beat('serving');
+        if (!this.mustRegister(answer, this.welcomed)) return;
+      }
+      await this.register();
     } catch (error) {
       this.lost(error);
     }
   }
 
   private async register(): Promise<void> {
-    const welcomed = parseWelcomed(await this.put('registration', this.options.registration()));
+    const welcomed = await this.beWelcomed();
     await this.options.joined(welcomed);
+    const isNew = this.welcomed === undefined;
     this.welcomed = welcomed;
     this.reason = undefined;
     this.retryMs = RETRY_MS_MIN;
-    this.options.log.log(
-      `Registered with the master at ${this.options.masterUrl}, cluster ${welcomed.clusterId}`,
-    );
+    if (isNew) {
+      this.options.log.log(
+        `Registered with the master at ${this.options.masterUrl}, cluster ${welcomed.clusterId}`,
+      );
+    }
     await this.beat('serving');
   }
 
-  private async beat(state: Heartbeat['state']): Promise<void> {
+  /** Registers until the master has heard all that it asks for. */
+  private async beWelcomed(): Promise<Welcomed> {
+    const { registration, standing } = this.options;
+    let isWhole = false;
+    for (let sent = 1; ; sent += 1) {
+      const report = this.report(isWhole);
+      const message = { ...registration(), report: report === null ? null : encodeReport(report) };
+      const welcomed = parseWelcomed(await this.put('registration', message));
+      if (standing === undefined) return welcomed;
+      const { membership } = standing;
+      const refusal = membership.refusalOf(welcomed);
+      if (refusal !== undefined) throw new Error(refusal);
+      const isRaised = welcomed.generation > membership.fence;
+      await membership.accept(welcomed);
+      if (isRaised) {
+        this.options.log.warn(
+          `Generation ${welcomed.generation}: older configurations are refused from now on`,
+        );
+        standing.fence(welcomed.generation);
+      }
+      if (isWhole) this.reportedTo = addresseeOf(welcomed, welcomed.generation);
+      const isWanted = welcomed.configurationsWanted && (isRaised || !isWhole);
+      if (!isRaised && !isWanted) return welcomed;
+      isWhole = welcomed.configurationsWanted;
+      if (sent === REGISTRATIONS_PER_TURN_MAX) return welcomed;
+    }
+  }
+
+  private report(isWhole: boolean): Report | null {
+    const { standing } = this.options;
+    if (standing === undefined) return null;
+    const { fence: gen, master } = standing.membership;
+    const map = standing.map();
+    const mapGen = map?.generation;
+    const installed = standing.installed();
+    return {
+      gen,
+      map: map === undefined || mapGen === undefined ? null : { gen: mapGen, version: map.version },
+      master,
+      installed: installed.map(({ partition, configuration: { gen: of, epoch } }) => ({
+        partition,
+        ver: { gen: of, epoch },
+      })),
+      configurations: isWhole ? installed : null,
+    };
+  }
+
+  /** The master has begun another generation, or needs to hear more than it has. */
+  private mustRegister({ generation, configurationsWanted }: HeartbeatAnswer, welcomed: Welcomed): boolean {
+    const { standing } = this.options;
+    if (standing === undefined) return false;
+    if (generation !== standing.membership.fence) return true;
+    return configurationsWanted && this.reportedTo !== addresseeOf(welcomed, generation);
+  }
+
+  private async beat(state: Heartbeat['state']): Promise<HeartbeatAnswer> {
     const message: Heartbeat = { ...this.speaker, state, ...this.options.heartbeat() };
-    await this.put('heartbeat', message);
+    const answer = parseHeartbeatAnswer(await this.put('heartbeat', message));
+    this.isClusterStopping = answer.clusterStopping;
+    return answer;
   }
 
   private lost(error: unknown): void {
@@ -134,27 +249,12 @@ export class MasterLink {
     return retryMs * (0.5 + Math.random() / 2);
   }
 
-  /** @returns the answer's JSON. @throws StoreError with the master's own code, or an Error when it did not answer. */
-  private async put(what: 'registration' | 'heartbeat', message: unknown): Promise<unknown> {
-    const answer = await request(
-      new URL(`/v1/workers/${this.options.index}/${what}`, this.options.masterUrl),
-      {
-        method: 'PUT',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(message),
-        headersTimeout: REQUEST_TIMEOUT_MS,
-        bodyTimeout: REQUEST_TIMEOUT_MS,
-      },
-    );
-    const text = await answer.body.text();
-    const json: unknown = text === '' ? undefined : JSON.parse(text);
-    if (answer.statusCode < 300) return json;
-    const problem = json as { code?: unknown; detail?: unknown; final?: unknown } | undefined;
-    if (problem?.code === 'worker-refused') {
-      throw new StoreError('worker-refused', String(problem.detail), { facts: { final: problem.final } });
-    }
-    throw new Error(
-      `it answered ${answer.statusCode}${typeof problem?.detail === 'string' ? `: ${problem.detail}` : ''}`,
-    );
+  private put(what: 'registration' | 'heartbeat', message: unknown): Promise<unknown> {
+    const path = `/v1/workers/${this.options.index}/${what}`;
+    return this.client.send('PUT', path, message, REQUEST_TIMEOUT_MS);
   }
+}
+
+function addresseeOf({ master: { boot, nonce } }: Welcomed, gen: Generation): string {
+  return `${boot}/${nonce}/${gen}`;
 }

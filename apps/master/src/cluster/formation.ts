@@ -1,0 +1,45 @@
+/** What a cluster is formed with, and what of it a later start of the master may change: replication, nothing else. */
+import { randomBytes } from 'node:crypto';
+
+import { StoreError } from '@diststore/base';
+import type { Settings } from '@diststore/cluster';
+import { clusterId } from '@diststore/cluster';
+
+export type Formation =
+  | { readonly placement: 'local' }
+  | {
+      readonly placement: 'hashed';
+      readonly partitionCount: number;
+      /** Undefined: as it is, DEFAULT_REPLICATION_FACTOR for a new cluster. */
+      readonly replicationFactor: number | undefined;
+    };
+
+/** Of a new cluster that was told no other. */
+export const DEFAULT_REPLICATION_FACTOR = 1;
+
+export function newSettings(formation: Formation): Settings {
+  const id = clusterId(randomBytes(16).toString('hex'));
+  if (formation.placement === 'local') return { ...formation, clusterId: id, revision: 0 };
+  const replicationFactor = formation.replicationFactor ?? DEFAULT_REPLICATION_FACTOR;
+  return { ...formation, replicationFactor, minInSyncMax: null, clusterId: id, revision: 0 };
+}
+
+/** @throws StoreError bad-parameter: the cluster was formed with another placement. */
+export function refuseOtherFormation(settings: Settings, formation: Formation): void {
+  if (settings.placement === formation.placement) return;
+  throw new StoreError(
+    'bad-parameter',
+    `This cluster was formed with placement ${settings.placement}, which cannot be changed to ${formation.placement}. ` +
+      `Start the master with --placement=${settings.placement}, or with another --data-dir.`,
+  );
+}
+
+/** The settings with the replication that is asked for, if that is another. */
+export function withReplication(settings: Settings, formation: Formation): Settings | undefined {
+  if (settings.placement === 'local' || formation.placement === 'local') return undefined;
+  const { replicationFactor } = formation;
+  if (replicationFactor === undefined || replicationFactor === settings.replicationFactor) return undefined;
+  const { minInSyncMax: limit } = settings;
+  const minInSyncMax = limit === null ? null : Math.min(limit, replicationFactor);
+  return { ...settings, replicationFactor, minInSyncMax };
+}
