@@ -4,6 +4,8 @@ import { choice, type ConfigOf, defineOptions, integer, option, port, toggle } f
 import { processOptions } from '@diststore/process';
 import { z } from 'zod';
 
+import { CLIENTS_MAX_DEFAULT, OUTPUT_BYTES_MAX } from './redis/redis-limits.js';
+
 const MiB = 1024 * 1024;
 
 /** A worker with index i listens on this port plus i. */
@@ -95,6 +97,12 @@ export const workerOptions = defineOptions({
       summary: 'Free disk space below which new values are refused',
       group: 'Storage',
     }),
+    logBudgetBytes: option({
+      schema: integer({ min: MiB }),
+      default: 256 * MiB,
+      summary: 'Log that is kept for replicas that have fallen behind; beyond it they are sent a whole copy',
+      group: 'Storage',
+    }),
     sweepIntervalMs: option({
       schema: integer({ min: 10, max: 3_600_000 }),
       default: 1000,
@@ -102,10 +110,59 @@ export const workerOptions = defineOptions({
       group: 'Storage',
     }),
     maxValueBytes: option({
-      schema: integer({ min: 1, max: 512 * MiB }),
+      // A log entry holds the largest value, and must fit one message between workers.
+      schema: integer({ min: 1, max: 32 * MiB }),
       default: 16 * MiB,
       summary: 'Largest value',
       group: 'Limits',
+    }),
+    redisPort: option({
+      schema: integer({ min: 0, max: 65_535 }),
+      defaultText: '7000 plus the index',
+      summary: 'Redis port that redirects as a Redis Cluster does; 0: none',
+      group: 'Redis',
+    }),
+    redisGatewayPort: option({
+      schema: integer({ min: 0, max: 65_535 }),
+      defaultText: '8000 plus the index',
+      summary: 'Redis port that forwards instead, for clients of a single server; 0: none',
+      group: 'Redis',
+    }),
+    redisAdvertisedHost: option({
+      schema: z.string().min(1).max(253).describe('a host name or address'),
+      defaultText: 'the advertised host',
+      summary: 'Host name under which Redis clients reach this worker; an IPv6 address without brackets',
+      group: 'Redis',
+    }),
+    redisAdvertisedPort: option({
+      schema: port,
+      defaultText: 'the port itself',
+      summary: 'Port under which Redis Cluster clients reach this worker',
+      group: 'Redis',
+    }),
+    redisGatewayAdvertisedPort: option({
+      schema: port,
+      defaultText: 'the port itself',
+      summary: 'Port under which other Redis clients reach this worker',
+      group: 'Redis',
+    }),
+    redisMaxClients: option({
+      schema: integer({ min: 1, max: 1_000_000 }),
+      default: CLIENTS_MAX_DEFAULT,
+      summary: 'Connections to each Redis port; further ones are refused',
+      group: 'Redis',
+    }),
+    redisIdleTimeoutMs: option({
+      schema: integer({ min: 0, max: 2_147_483_647 }),
+      default: 0,
+      summary: 'Silence after which a Redis connection is closed; 0: never',
+      group: 'Redis',
+    }),
+    redisOutputBytes: option({
+      schema: integer({ min: MiB }),
+      default: OUTPUT_BYTES_MAX,
+      summary: 'Replies that a Redis connection may leave unread; past it, it is closed',
+      group: 'Redis',
     }),
     legacyGetWrites: toggle({
       default: true,
@@ -128,6 +185,9 @@ export const workerOptions = defineOptions({
     'DISTSTORE_PLACEMENT',
     'DISTSTORE_PARTITIONS',
     'DISTSTORE_BOOTSTRAP_EXPECT',
+    'DISTSTORE_REPLICATION_FACTOR',
+    'DISTSTORE_TIMING',
+    'DISTSTORE_REPLACE_AFTER_MS',
   ],
 });
 

@@ -17,7 +17,7 @@ export interface MapFollowerOptions {
   readonly storage: Storage;
   readonly log: Log;
   /** Called with each newer map, before it is used for routing. What it throws is logged, and the map is used. */
-  readonly onMap: (map: ClusterMap) => Promise<void>;
+  readonly onMap: (map: ClusterMap) => void;
 }
 
 /** The master answers a poll without news after this. */
@@ -35,14 +35,12 @@ export class MapFollower {
   private refreshing: Promise<void> | undefined;
   private adopting: Promise<void> = Promise.resolve();
 
-  private constructor(private readonly options: MapFollowerOptions) {}
+  constructor(private readonly options: MapFollowerOptions) {}
 
   /** Takes up the map that was stored last, if there is one, and calls `onMap` with it. */
-  static async open(options: MapFollowerOptions): Promise<MapFollower> {
-    const follower = new MapFollower(options);
-    const stored = await options.storage.get(MAP_KEY);
-    if (stored !== undefined) await follower.adopt(decodeDelta(openJson(MAP_KEY, stored)));
-    return follower;
+  async restore(): Promise<void> {
+    const stored = await this.options.storage.get(MAP_KEY);
+    if (stored !== undefined) await this.adopt(decodeDelta(openJson(MAP_KEY, stored)));
   }
 
   /** Undefined until the master was reached for the first time. */
@@ -97,7 +95,8 @@ export class MapFollower {
 
   private async ask(waitMs: number, timeoutMs: number): Promise<void> {
     const url = new URL('/v1/map', this.options.masterUrl);
-    url.search = `since=${this.map?.version ?? 0}&waitMs=${waitMs}`;
+    const gen = this.map?.generation;
+    url.search = `since=${this.map?.version ?? 0}&waitMs=${waitMs}${gen === undefined ? '' : `&gen=${gen}`}`;
     const signal = AbortSignal.any([this.closing.signal, AbortSignal.timeout(timeoutMs)]);
     const answer = await request(url, { signal, headersTimeout: timeoutMs, bodyTimeout: timeoutMs });
     const json: unknown = await answer.body.json();
@@ -117,7 +116,7 @@ export class MapFollower {
   }
 
   private async adoptNow(delta: MapDelta): Promise<void> {
-    const before = this.map;
+    const before = supersedes(delta, this.map) ? undefined : this.map;
     const applied = before === undefined ? ClusterMap.from(delta) : before.apply(delta);
     if (applied.answer === 'gap') return;
     if (applied.answer === 'refused') {
@@ -130,12 +129,23 @@ export class MapFollower {
     const value = sealJson(MAP_KEY, encodeDelta(map.deltaSince(0)));
     await this.options.storage.write([{ type: 'put', key: MAP_KEY, value }]);
     try {
-      await this.options.onMap(map);
+      this.options.onMap(map);
     } catch (error) {
       this.options.log.error(`Map ${map.version}: ${error instanceof Error ? error.message : String(error)}`);
     }
     this.map = map;
   }
+}
+
+/**
+ * Whether the delta is a whole map of a later generation. The one there is then comes from a history that was lost and
+ * rebuilt, and the versions of the two cannot be compared: it is replaced, not brought up to date.
+ */
+function supersedes({ since, partitions }: MapDelta, map: ClusterMap | undefined): boolean {
+  const known = map?.generation;
+  if (since !== 0 || known === undefined) return false;
+  const generations = partitions.flatMap(({ configuration }) => configuration?.gen ?? []);
+  return generations.length > 0 && generations.every((gen) => gen > known);
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -2,42 +2,42 @@
  * What the protocols talk to: the keys of the cluster. It checks what no partition needs to know of, the limits,
  * and does what is asked wherever the key is.
  */
-import { StoreError } from '@diststore/base';
+import { isStoreError, StoreError } from '@diststore/base';
+import type { PartitionId } from '@diststore/cluster';
+import { checkKey, checkOperation, KEY_BYTES_MAX, keysOf } from '@diststore/data';
+import type { DataLimits, Operation, Put, Result } from '@diststore/data';
+import type { Counts, Request } from '@diststore/replication';
 import type { StoredRecord } from '@diststore/storage';
-import { CONTENT_TYPE_BYTES_MAX, KEY_BYTES_MAX } from '@diststore/storage';
 
-import type { Holders, Router } from '../routing/router.js';
-import type { PartitionHost } from './partition-host.js';
-import type { PutOptions } from './partition.js';
+import type { Holders, Route, Router } from '../routing/router.js';
+import type { PageOptions, Partition, Performed, RecordPage } from './partition.js';
 
 export interface Found {
   readonly record: StoredRecord | undefined;
   readonly holders: Holders;
 }
 
+export interface Done extends Performed, Holders {}
+
 export interface Receipt extends Holders {
   readonly version: number;
-}
-
-export interface KeyspaceOptions {
-  readonly maxValueBytes: number;
 }
 
 export class Keyspace {
   constructor(
     private readonly router: Router,
-    private readonly host: PartitionHost,
-    private readonly options: KeyspaceOptions,
+    private readonly here: { primaries(): readonly Partition[] },
+    private readonly limits: DataLimits,
   ) {}
 
-  /** Keys that are kept on this worker. */
+  /** Keys whose primary is on this worker. */
   get keys(): number {
-    return this.host.primaries().reduce((sum, { keys }) => sum + keys, 0);
+    return this.here.primaries().reduce((sum, { keys }) => sum + keys, 0);
   }
 
-  /** Bytes of keys and values that are kept on this worker. */
+  /** Bytes of those keys and their values. */
   get bytes(): number {
-    return this.host.primaries().reduce((sum, { bytes }) => sum + bytes, 0);
+    return this.here.primaries().reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   /**
@@ -47,34 +47,59 @@ export class Keyspace {
   get(key: Buffer): Found | Promise<Found> {
     checkKey(key);
     const holders = this.router.route(key);
-    if (holders.local === undefined) return this.getThere(key, holders.partition);
-    const record = holders.local.get(key);
-    return record instanceof Promise ? record.then((awaited) => ({ record: awaited, holders })) : { record, holders };
+    const { local, partition } = holders;
+    if (local === undefined) return this.getThere(key, partition);
+    try {
+      const record = local.get(key);
+      if (!(record instanceof Promise)) return { record, holders };
+      return record.then(
+        (awaited) => ({ record: awaited, holders }),
+        (error: unknown) => this.getAgain(key, partition, error),
+      );
+    } catch (error) {
+      return this.getAgain(key, partition, error);
+    }
   }
 
   /**
-   * Stores the value and resolves when it is durable on every replica.
-   * @throws StoreError key-empty, key-too-long, value-too-large, bad-parameter, disk-full, too-many-requests,
-   *   store-closed, retry-later: nothing was stored; store-failed, outcome-unknown: unknown.
+   * Does the operation where its keys are, and resolves when it is durable on every replica. For a clear, see `clear`.
+   * REQUIRES: its buffers do not change until this settles.
+   * @param request makes a repetition safe.
+   * @throws StoreError as `checkOperation`; cross-slot: the keys are not all in one partition; bad-request: there are
+   *   none; disk-full, too-many-requests, record-corrupt, store-closed, retry-later: nothing was done; store-failed,
+   *   outcome-unknown: unknown.
    */
-  async put(key: Buffer, value: Buffer, options: PutOptions = {}): Promise<Receipt & { readonly created: boolean }> {
-    checkKey(key);
-    this.checkValue(value);
-    checkContentType(options.contentType);
-    const { partition } = this.router.route(key);
-    const outcome = await this.router.perform(partition, { type: 'put', key, value, options });
-    if (outcome.type !== 'stored') throw unexpected(outcome.type);
-    return { version: outcome.version, created: outcome.created, ...this.holdersOf(key) };
+  async perform(operation: Operation, request?: Request): Promise<Done> {
+    checkOperation(operation, this.limits);
+    const { partition } = this.routeOf(operation);
+    const performed =
+      operation.type === 'get'
+        ? done({ type: 'value', record: await this.router.get(partition, operation.key) })
+        : await this.router.perform(partition, operation, request);
+    const { result, repeated } = performed;
+    // Asked after the operation, which may have had to renew a map that did not know the holders yet.
+    return { result, repeated, partition, replicas: this.router.routeTo(partition).replicas };
   }
 
-  /** Resolves with undefined when there was nothing to delete. @throws as `put`, but never disk-full. */
+  /** Stores the value, whatever was there, for ever. @throws as `perform` */
+  async put(
+    key: Buffer,
+    value: Buffer,
+    options: Partial<Pick<Put, 'contentType' | 'expiry'>> = {},
+  ): Promise<Receipt & { readonly created: boolean }> {
+    const { contentType, expiry = { type: 'never' } } = options;
+    const put = { type: 'put', key, value, contentType, expiry, conditions: [], returnOld: false } as const;
+    const { result, partition, replicas } = await this.perform(put);
+    if (result.type !== 'stored') throw unexpected(result);
+    return { version: result.version, created: result.created, partition, replicas };
+  }
+
+  /** Resolves with undefined when there was nothing to delete. @throws as `perform`, but never disk-full. */
   async delete(key: Buffer): Promise<Receipt | undefined> {
-    checkKey(key);
-    const { partition } = this.router.route(key);
-    const outcome = await this.router.perform(partition, { type: 'delete', key });
-    if (outcome.type === 'absent') return undefined;
-    if (outcome.type !== 'deleted') throw unexpected(outcome.type);
-    return { version: outcome.version, ...this.holdersOf(key) };
+    const { result, partition, replicas } = await this.perform({ type: 'delete', key, conditions: [], returnOld: false });
+    if (result.type === 'absent') return undefined;
+    if (result.type !== 'deleted') throw unexpected(result);
+    return { version: result.version, partition, replicas };
   }
 
   /** Removes every key; under placement `local`, every key of this worker. @throws as `delete` */
@@ -82,41 +107,75 @@ export class Keyspace {
     return this.router.clear();
   }
 
-  private async getThere(key: Buffer, partition: Holders['partition']): Promise<Found> {
-    const outcome = await this.router.perform(partition, { type: 'get', key });
-    if (outcome.type !== 'found' && outcome.type !== 'absent') throw unexpected(outcome.type);
-    const record = outcome.type === 'found' ? outcome.record : undefined;
-    return { record, holders: this.holdersOf(key) };
+  /** All of the keyspace; under placement `local`, this worker's. @throws StoreError retry-later */
+  partitions(): readonly PartitionId[] {
+    return this.router.partitions();
   }
 
-  /** Asked after the operation, which may have had to renew a map that did not know the holders yet. */
-  private holdersOf(key: Buffer): Holders {
-    const { partition, replicas } = this.router.route(key);
-    return { partition, replicas };
+  /** @throws StoreError retry-later */
+  partitionOf(key: Buffer): PartitionId {
+    return this.router.route(key).partition;
   }
 
-  private checkValue(value: Buffer): void {
-    const { maxValueBytes } = this.options;
-    if (value.length <= maxValueBytes) return;
-    const detail = `The limit is ${maxValueBytes} bytes (maxValueBytes); the value has ${value.length}.`;
-    throw new StoreError('value-too-large', detail, { facts: { limitBytes: maxValueBytes, setting: 'maxValueBytes' } });
+  /** How full a partition is, wherever it is. @throws StoreError retry-later */
+  counts(partition: PartitionId): Promise<Counts> {
+    return this.router.counts(partition);
+  }
+
+  /**
+   * One bounded step through the live records of a partition: see `Partition.page`. Positions are keys, or what an
+   * earlier page gave as `next`.
+   * @throws StoreError key-too-long, record-corrupt, retry-later
+   */
+  async page(
+    partition: PartitionId,
+    from: Buffer,
+    to: Buffer | undefined,
+    options: PageOptions,
+  ): Promise<RecordPage> {
+    checkPosition(from);
+    if (to !== undefined) checkPosition(to);
+    return this.router.page(partition, from, to, options);
+  }
+
+  /** After `error` said that the partition is not to be read here at this moment. */
+  private getAgain(key: Buffer, partition: PartitionId, error: unknown): Promise<Found> {
+    if (!isStoreError(error, 'retry-later')) throw error;
+    return this.getThere(key, partition);
+  }
+
+  private async getThere(key: Buffer, partition: PartitionId): Promise<Found> {
+    const record = await this.router.get(partition, key);
+    return { record, holders: this.router.routeTo(partition) };
+  }
+
+  /** @throws StoreError cross-slot, bad-request, retry-later */
+  private routeOf(operation: Operation): Route {
+    if (operation.type !== 'transaction' && operation.type !== 'clear') {
+      const route = this.router.route(operation.key);
+      if (operation.type !== 'copy' && operation.type !== 'bit-operation') return route;
+    }
+    const [first, ...others] = keysOf(operation);
+    if (first === undefined) throw new StoreError('bad-request', 'The operation names no key.');
+    const route = this.router.route(first);
+    for (const key of others) {
+      if (this.router.route(key).partition === route.partition) continue;
+      const detail = 'The keys of this operation are in more than one partition.';
+      throw new StoreError('cross-slot', detail, { facts: { keys64: [first, key].map((one) => one.toString('base64url')) } });
+    }
+    return route;
   }
 }
 
-function checkKey(key: Buffer): void {
-  if (key.length === 0) throw new StoreError('key-empty', 'The key is empty.');
-  if (key.length > KEY_BYTES_MAX) {
-    const detail = `The limit is ${KEY_BYTES_MAX} bytes; the key has ${key.length}.`;
-    throw new StoreError('key-too-long', detail, { facts: { limitBytes: KEY_BYTES_MAX, keyBytes: key.length } });
-  }
+function done(result: Result): Performed {
+  return { result, repeated: false };
 }
 
-function checkContentType(contentType: string | undefined): void {
-  if (contentType !== undefined && contentType.length > CONTENT_TYPE_BYTES_MAX) {
-    throw new StoreError('bad-parameter', `A Content-Type has at most ${CONTENT_TYPE_BYTES_MAX} characters.`);
-  }
+/** Empty, a key, or what follows the longest one. */
+function checkPosition(position: Buffer): void {
+  if (position.length > KEY_BYTES_MAX) checkKey(position.subarray(0, -1));
 }
 
-function unexpected(type: string): StoreError {
+function unexpected({ type }: Result): StoreError {
   return new StoreError('internal', `An operation ended as ${type}.`);
 }

@@ -3,7 +3,7 @@ import { isStoreError } from '@diststore/base';
 import { partitionId } from '@diststore/cluster';
 import fc from 'fast-check';
 
-import type { Answer, Question } from './operation.js';
+import type { Answer, Question } from './question.js';
 import { decodeAnswer, decodeQuestion, encodeAnswer, encodeQuestion } from './question-codec.js';
 
 const bytes = (minLength: number, maxLength: number) =>
@@ -13,32 +13,64 @@ const contentType = fc.option(fc.stringMatching(/^[ -~]{0,60}$/), { nil: undefin
 const partition = fc.integer({ min: 0, max: 16_383 }).map(partitionId);
 const counter = fc.maxSafeNat();
 
-const question: fc.Arbitrary<Question> = fc.oneof(
-  fc.constant({ clear: true } as const),
+const request = fc.option(
   fc.record({
+    id: fc.stringMatching(/^[0-9a-f]{32}$/),
+    fingerprint: fc.record({ hi: fc.nat(2 ** 32 - 1), lo: fc.nat(2 ** 32 - 1) }),
+  }),
+  { nil: undefined },
+);
+const position = bytes(0, 1025);
+const question: fc.Arbitrary<Question> = fc.oneof(
+  fc.record({ type: fc.constant('counts' as const), partition }),
+  fc.record({
+    type: fc.constant('page' as const),
     partition,
+    from: position,
+    to: fc.option(position, { nil: undefined }),
+    limit: fc.integer({ min: 1, max: 1000 }),
+    keysOnly: fc.boolean(),
+  }),
+  fc.record({
+    type: fc.constant('perform' as const),
+    partition,
+    request,
     operation: fc.oneof(
       fc.record({ type: fc.constant('get' as const), key }),
-      fc.record({ type: fc.constant('delete' as const), key }),
       fc.record({
         type: fc.constant('put' as const),
         key,
         value: bytes(0, 3000),
-        options: fc.record({ contentType, expireAtMs: counter }),
+        contentType,
+        expiry: fc.record({ type: fc.constant('at' as const), atMs: counter }),
+        conditions: fc.constant([]),
+        returnOld: fc.boolean(),
       }),
     ),
   }),
 );
 
+const record = fc.record({ version: counter, expireAtMs: counter, contentType, payload: bytes(0, 3000) });
 const answer: fc.Arbitrary<Answer> = fc.oneof(
-  fc.record({
-    type: fc.constant('found' as const),
-    record: fc.record({ version: counter, expireAtMs: counter, contentType, payload: bytes(0, 3000) }),
-  }),
+  fc.record({ type: fc.constant('found' as const), record }),
   fc.constant({ type: 'absent' } as const),
-  fc.record({ type: fc.constant('stored' as const), version: counter, created: fc.boolean() }),
-  fc.record({ type: fc.constant('deleted' as const), version: counter }),
-  fc.record({ type: fc.constant('cleared' as const), removed: counter }),
+  fc.record({
+    type: fc.constant('done' as const),
+    repeated: fc.boolean(),
+    result: fc.record({
+      type: fc.constant('deleted' as const),
+      version: counter,
+      old: fc.option(record, { nil: undefined }),
+    }),
+  }),
+  fc.record({
+    type: fc.constant('page' as const),
+    page: fc.record({
+      records: fc.array(fc.record({ key, record }), { maxLength: 5 }),
+      next: fc.option(position, { nil: undefined }),
+    }),
+  }),
+  fc.record({ type: fc.constant('counts' as const), counts: fc.record({ keys: counter, bytes: counter }) }),
   fc.record({ type: fc.constant('not-primary' as const), mapVersion: counter }),
   fc.record({
     type: fc.constant('error' as const),
@@ -83,20 +115,52 @@ describe('questions between workers', () => {
     );
   });
 
-  it('cut short anywhere are refused, or are a shorter value', () => {
-    const put: Question = {
+  it('cut short anywhere are refused', () => {
+    fc.assert(
+      fc.property(question, (sent) => {
+        const whole = Buffer.concat(encodeQuestion(sent));
+        for (let length = 0; length < whole.length; length += Math.max(1, Math.floor(whole.length / 50)))
+          expect(() => decodeQuestion(whole.subarray(0, length))).toThrow('malformed');
+        expect(() => decodeQuestion(Buffer.concat([whole, Buffer.alloc(1)]))).toThrow('malformed');
+      }),
+    );
+  });
+
+  it('cut short anywhere are no answers', () => {
+    fc.assert(
+      fc.property(answer, key, (sent, about) => {
+        const whole = Buffer.concat(encodeAnswer(sent, about));
+        for (let length = 0; length < whole.length; length += Math.max(1, Math.floor(whole.length / 50)))
+          expect(() => decodeAnswer(whole.subarray(0, length), about)).toThrow();
+      }),
+    );
+  });
+
+  it('carry a large value as it is, uncopied', () => {
+    const value = Buffer.alloc(100_000);
+    const put = { type: 'put', key: Buffer.from('k'), value, contentType: undefined } as const;
+    const operation = { ...put, expiry: { type: 'never' }, conditions: [], returnOld: false } as const;
+    const pieces = encodeQuestion({
+      type: 'perform',
       partition: partitionId(7),
-      operation: {
-        type: 'put',
-        key: Buffer.from('key'),
-        value: Buffer.from('v'),
-        options: { expireAtMs: 5 },
-      },
-    };
-    const whole = Buffer.concat(encodeQuestion(put));
-    for (let length = 0; length < whole.length - 1; length += 1) {
-      expect(() => decodeQuestion(whole.subarray(0, length))).toThrow('malformed');
-    }
+      operation,
+      request: undefined,
+    });
+    expect(pieces.some((piece) => piece === value)).toBe(true);
+  });
+
+  it('never carry a page without end', () => {
+    const page = {
+      type: 'page',
+      partition: partitionId(7),
+      from: Buffer.alloc(0),
+      to: undefined,
+      keysOnly: true,
+    } as const;
+    expect(decodeQuestion(Buffer.concat(encodeQuestion({ ...page, limit: 1e9 })))).toMatchObject({
+      limit: 1000,
+    });
+    expect(() => decodeQuestion(Buffer.concat(encodeQuestion({ ...page, limit: 0 })))).toThrow('malformed');
   });
 
   it('find out when a record is not the one that the peer stored', () => {

@@ -1,152 +1,224 @@
 /**
- * Questions between workers, and their answers, in bytes. All numbers are big endian.
+ * Questions between workers, and their answers, in bytes. All numbers are big endian. On the wire, never renumber.
  *
- *     question   1 format, 1   1 type: 1 get, 2 put, 3 delete, 4 clear   2 partition
- *                2 length of the key   …   key
- *                put only:   8 expiry, ms   1 length of the content type, 255 = none   …   type   …   value to the end
+ *     question   1 format, 2   1 type   2 partition   then by type:
+ *       1 perform    1 flags: bit 0, a request follows   16 request id   8 its fingerprint   operation (libs/data)
+ *       2 page       2+n from, at most 1025 bytes   1 whether `to` follows   2+n to   2 limit   1 keys only
+ *       3 counts
  *
- *     answer     1 format, 1   1 type: 1 found, 2 absent, 3 stored, 4 deleted, 5 cleared, 6 not primary, 7 error
- *                found: the record as it is stored (libs/storage/record.ts), whose checksum the asker verifies
- *                stored: 8 version, 1 created      deleted: 8 version      cleared: 8 number
- *                not primary: 8 version of the map      error: JSON {code, detail, facts}
+ *     answer     1 format, 2   1 type   then by type:
+ *       1 found      the record as it is stored (libs/storage/record.ts), whose checksum the asker verifies
+ *       2 absent
+ *       3 done       1 repeated   result (libs/data)
+ *       4 page       2 number of records, each: 2+n key   8 version   8 expiry   1+n content type, 255 = none
+ *                    4+n payload      1 whether `next` follows   2+n next
+ *       5 counts     8 keys   8 bytes
+ *       6 not primary   8 version of the map
+ *       7 error      JSON {code, detail, facts}
  *
  * Whatever is malformed is a programmer's error of this version or a peer of another: decoding throws `bad-request`.
  */
 import { StoreError, unreachable } from '@diststore/base';
 import { isPartitionId } from '@diststore/cluster';
-import { decodeRecord, encodeRecord, KEY_BYTES_MAX } from '@diststore/storage';
+import {
+  decodeOperation,
+  decodeResult,
+  decodeWhole,
+  encodeOperation,
+  encodeResult,
+  Malformed,
+  type PieceReader,
+  PieceWriter,
+  readStored,
+  writeStored,
+} from '@diststore/data';
+import type { Chain } from '@diststore/replication';
+import { decodeRecord, encodeRecord, KEY_BYTES_MAX, PAGE_ENTRIES_MAX } from '@diststore/storage';
 
-import type { Answer, Operation, Question } from './operation.js';
+import type { RecordPage } from '../data/partition.js';
+import type { Answer, Question } from './question.js';
 
-const FORMAT = 1;
-const QUESTION = { get: 1, put: 2, delete: 3, clear: 4 } as const;
+const FORMAT = 2;
+const QUESTION = { perform: 1, page: 2, counts: 3 } as const;
 const ANSWER = {
   found: 1,
   absent: 2,
-  stored: 3,
-  deleted: 4,
-  cleared: 5,
+  done: 3,
+  page: 4,
+  counts: 5,
   'not-primary': 6,
   error: 7,
 } as const;
-const HEAD_BYTES = 6;
-const NO_TYPE = 255;
+const REQUEST_ID_BYTES = 16;
+const TWO_32 = 2n ** 32n;
+/** What follows the last of the longest keys. */
+const POSITION_BYTES_MAX = KEY_BYTES_MAX + 1;
+/** The least that a record of a page takes. */
+const RECORD_BYTES_MIN = 24;
 
-/** Pieces that form the message together; the value of a put is not copied. */
+/** Pieces that form the message together; large values are not copied. REQUIRES: `checkOperation` has passed. */
 export function encodeQuestion(question: Question): Buffer[] {
-  if ('clear' in question) return [Buffer.from([FORMAT, QUESTION.clear, 0, 0, 0, 0])];
-  const { partition, operation } = question;
-  const { key } = operation;
-  const contentType = operation.type === 'put' ? operation.options.contentType : undefined;
-  const putBytes = operation.type === 'put' ? 9 + (contentType?.length ?? 0) : 0;
-  const head = Buffer.allocUnsafe(HEAD_BYTES + key.length + putBytes);
-  head[0] = FORMAT;
-  head[1] = QUESTION[operation.type];
-  head.writeUInt16BE(partition, 2);
-  head.writeUInt16BE(key.length, 4);
-  key.copy(head, HEAD_BYTES);
-  if (operation.type !== 'put') return [head];
-  let at = HEAD_BYTES + key.length;
-  at = head.writeDoubleBE(operation.options.expireAtMs ?? 0, at);
-  at = head.writeUInt8(contentType?.length ?? NO_TYPE, at);
-  if (contentType !== undefined) head.write(contentType, at, 'latin1');
-  return operation.value.length === 0 ? [head] : [head, operation.value];
+  const out = new PieceWriter().u8(FORMAT).u8(QUESTION[question.type]);
+  out.u16(question.partition);
+  switch (question.type) {
+    case 'perform': {
+      const { operation, request } = question;
+      out.bool(request !== undefined);
+      if (request !== undefined) out.hex(request.id).i64(chainNumber(request.fingerprint));
+      out.append(encodeOperation(operation));
+      break;
+    }
+    case 'page':
+      out.u16(question.from.length).raw(question.from);
+      writePosition(out, question.to);
+      out.u16(Math.min(question.limit, PAGE_ENTRIES_MAX)).bool(question.keysOnly);
+      break;
+    case 'counts':
+      break;
+    default:
+      unreachable(question);
+  }
+  return out.finish();
 }
 
-/** Key and value are views into `bytes`. @throws StoreError bad-request */
+/** Keys and values are views into `bytes`. @throws StoreError bad-request */
 export function decodeQuestion(bytes: Buffer): Question {
-  if (bytes.length < HEAD_BYTES || bytes[0] !== FORMAT) throw malformed('question');
-  const type = bytes[1];
-  if (type === QUESTION.clear) return { clear: true };
-  const partition = bytes.readUInt16BE(2);
-  const keyBytes = bytes.readUInt16BE(4);
-  const keyEnd = HEAD_BYTES + keyBytes;
-  if (!isPartitionId(partition) || keyBytes < 1 || keyBytes > KEY_BYTES_MAX || keyEnd > bytes.length)
-    throw malformed('question');
-  const key = bytes.subarray(HEAD_BYTES, keyEnd);
-  return { partition: partition, operation: decodeOperation(type ?? 0, key, bytes.subarray(keyEnd)) };
+  const question = decodeWhole(bytes, (input): Question => {
+    if (input.u8() !== FORMAT) throw new Malformed('a question of another format');
+    const type = input.u8();
+    const partition = input.u16();
+    if (!isPartitionId(partition)) throw new Malformed('a partition that cannot be');
+    switch (type) {
+      case QUESTION.perform: {
+        const request = input.bool()
+          ? { id: input.hex(REQUEST_ID_BYTES), fingerprint: chainOfNumber(input.i64()) }
+          : undefined;
+        const operation = decodeOperation(input.rest());
+        if (operation === undefined) throw new Malformed('no operation');
+        return { type: 'perform', partition, operation, request };
+      }
+      case QUESTION.page: {
+        const from = readBytes(input);
+        const to = readPosition(input);
+        const limit = input.u16();
+        if (limit < 1 || limit > PAGE_ENTRIES_MAX) throw new Malformed('a page of impossible length');
+        return { type: 'page', partition, from, to, limit, keysOnly: input.bool() };
+      }
+      case QUESTION.counts:
+        return { type: 'counts', partition };
+      default:
+        throw new Malformed('a question of unknown type');
+    }
+  });
+  if (question === undefined) throw malformed('question');
+  return question;
 }
 
-function decodeOperation(type: number, key: Buffer, rest: Buffer): Operation {
-  if (type === QUESTION.get) return { type: 'get', key };
-  if (type === QUESTION.delete) return { type: 'delete', key };
-  if (type !== QUESTION.put || rest.length < 9) throw malformed('question');
-  const expireAtMs = rest.readDoubleBE(0);
-  const typeBytes = rest[8] ?? NO_TYPE;
-  const valueAt = typeBytes === NO_TYPE ? 9 : 9 + typeBytes;
-  if (!Number.isSafeInteger(expireAtMs) || expireAtMs < 0 || valueAt > rest.length)
-    throw malformed('question');
-  const contentType = typeBytes === NO_TYPE ? undefined : rest.toString('latin1', 9, valueAt);
-  return { type: 'put', key, value: rest.subarray(valueAt), options: { contentType, expireAtMs } };
-}
-
-/** @param key of the question; the record's checksum covers it. */
+/** @param key of the question, if it was a `get`; the record's checksum covers it. */
 export function encodeAnswer(answer: Answer, key: Buffer): Buffer[] {
+  const out = new PieceWriter().u8(FORMAT).u8(ANSWER[answer.type]);
   switch (answer.type) {
     case 'found':
-      return [Buffer.from([FORMAT, ANSWER.found]), encodeRecord(key, answer.record)];
+      out.append([encodeRecord(key, answer.record)]);
+      break;
     case 'absent':
-      return [Buffer.from([FORMAT, ANSWER.absent])];
-    case 'stored':
-      return [withNumber('stored', answer.version, answer.created ? 1 : 0)];
-    case 'deleted':
-      return [withNumber('deleted', answer.version, 0)];
-    case 'cleared':
-      return [withNumber('cleared', answer.removed, 0)];
+      break;
+    case 'done':
+      out.bool(answer.repeated).append(encodeResult(answer.result));
+      break;
+    case 'page':
+      writePage(out, answer.page);
+      break;
+    case 'counts':
+      out.u64(answer.counts.keys).u64(answer.counts.bytes);
+      break;
     case 'not-primary':
-      return [withNumber('not-primary', answer.mapVersion, 0)];
+      out.u64(answer.mapVersion);
+      break;
     case 'error': {
       const { code, detail, facts } = answer;
-      return [Buffer.from([FORMAT, ANSWER.error]), Buffer.from(JSON.stringify({ code, detail, facts }))];
+      out.append([Buffer.from(JSON.stringify({ code, detail, facts }))]);
+      break;
     }
     default:
-      return unreachable(answer);
+      unreachable(answer);
   }
+  return out.finish();
 }
 
 /**
- * The payload of a record is a view into `bytes`.
+ * Payloads are views into `bytes`.
  * @throws StoreError bad-request; record-corrupt: what came is not what the peer has stored.
  */
 export function decodeAnswer(bytes: Buffer, key: Buffer): Answer {
-  if (bytes.length < 2 || bytes[0] !== FORMAT) throw malformed('answer');
-  const body = bytes.subarray(2);
-  switch (bytes[1]) {
-    case ANSWER.found:
-      return { type: 'found', record: decodeRecord(key, body) };
-    case ANSWER.absent:
-      return { type: 'absent' };
-    case ANSWER.stored:
-      return { type: 'stored', version: numberOf(body), created: body[8] === 1 };
-    case ANSWER.deleted:
-      return { type: 'deleted', version: numberOf(body) };
-    case ANSWER.cleared:
-      return { type: 'cleared', removed: numberOf(body) };
-    case ANSWER['not-primary']:
-      return { type: 'not-primary', mapVersion: numberOf(body) };
-    case ANSWER.error:
-      return { type: 'error', ...errorOf(body) };
-    default:
-      throw malformed('answer');
-  }
+  const answer = decodeWhole(bytes, (input): Answer => {
+    if (input.u8() !== FORMAT) throw new Malformed('an answer of another format');
+    switch (input.u8()) {
+      case ANSWER.found:
+        return { type: 'found', record: decodeRecord(key, input.rest()) };
+      case ANSWER.absent:
+        return { type: 'absent' };
+      case ANSWER.done: {
+        const repeated = input.bool();
+        const result = decodeResult(input.rest());
+        if (result === undefined) throw new Malformed('no result');
+        return { type: 'done', result, repeated };
+      }
+      case ANSWER.page:
+        return { type: 'page', page: readPage(input) };
+      case ANSWER.counts:
+        return { type: 'counts', counts: { keys: input.u64(), bytes: input.u64() } };
+      case ANSWER['not-primary']:
+        return { type: 'not-primary', mapVersion: input.u64() };
+      case ANSWER.error:
+        return { type: 'error', ...readError(input.rest()) };
+      default:
+        throw new Malformed('an answer of unknown type');
+    }
+  });
+  if (answer === undefined) throw malformed('answer');
+  return answer;
 }
 
-function withNumber(type: keyof typeof ANSWER, value: number, flag: number): Buffer {
-  const bytes = Buffer.allocUnsafe(11);
-  bytes[0] = FORMAT;
-  bytes[1] = ANSWER[type];
-  bytes.writeDoubleBE(value, 2);
-  bytes[10] = flag;
-  return bytes;
+function writePage(out: PieceWriter, { records, next }: RecordPage): void {
+  out.u16(records.length);
+  for (const { key, record } of records) writeStored(out.key(key), record);
+  writePosition(out, next);
 }
 
-function numberOf(body: Buffer): number {
-  const value = body.length === 9 ? body.readDoubleBE(0) : -1;
-  if (!Number.isSafeInteger(value) || value < 0) throw malformed('answer');
-  return value;
+function readPage(input: PieceReader): RecordPage {
+  const records = input.list(PAGE_ENTRIES_MAX, RECORD_BYTES_MIN, () => ({
+    key: input.key(),
+    record: readStored(input),
+  }));
+  return { records, next: readPosition(input) };
 }
 
-function errorOf(body: Buffer): { code: string; detail: string; facts: Record<string, unknown> } {
+function writePosition(out: PieceWriter, position: Buffer | undefined): void {
+  out.bool(position !== undefined);
+  if (position !== undefined) out.u16(position.length).raw(position);
+}
+
+function readPosition(input: PieceReader): Buffer | undefined {
+  return input.bool() ? readBytes(input) : undefined;
+}
+
+function readBytes(input: PieceReader): Buffer {
+  const length = input.u16();
+  if (length > POSITION_BYTES_MAX) throw new Malformed('a position of impossible length');
+  return input.raw(length);
+}
+
+function chainNumber({ hi, lo }: Chain): bigint {
+  return BigInt.asIntN(64, BigInt(hi) * TWO_32 + BigInt(lo));
+}
+
+function chainOfNumber(number: bigint): Chain {
+  const unsigned = BigInt.asUintN(64, number);
+  return { hi: Number(unsigned / TWO_32), lo: Number(unsigned % TWO_32) };
+}
+
+function readError(body: Buffer): { code: string; detail: string; facts: Record<string, unknown> } {
   try {
     const { code, detail, facts } = JSON.parse(body.toString()) as Record<string, unknown>;
     if (
@@ -160,7 +232,7 @@ function errorOf(body: Buffer): { code: string; detail: string; facts: Record<st
   } catch {
     // Refused below, with every other malformed answer.
   }
-  throw malformed('answer');
+  throw new Malformed('no error');
 }
 
 function malformed(what: string): StoreError {

@@ -6,6 +6,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { partitionId } from '@diststore/cluster';
+import type { Result, WriteOperation } from '@diststore/data';
 import type { Storage } from '@diststore/storage';
 import {
   dataRange,
@@ -22,9 +24,9 @@ import {
 import { ManualClock, TemporaryDirectory } from '@diststore/testing';
 import fc from 'fast-check';
 
-import { Partition, type PutResult } from './partition.js';
+import { SinglePartition } from './single-partition.js';
 
-const ID = 7;
+const ID = partitionId(7);
 const FAR_MS = Number.MAX_SAFE_INTEGER - 1;
 
 const keyArbitrary = fc.constantFrom('a', 'ab', '\x00', '\xff', '\xff\xff').map((key) => Buffer.from(key, 'latin1'));
@@ -41,6 +43,8 @@ const stepArbitrary = fc.oneof(
     }),
   },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('delete' as const), key: keyArbitrary }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('append' as const), key: keyArbitrary }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('swap' as const), key: keyArbitrary, other: keyArbitrary }) },
   ...(['clear', 'sweep expired', 'sweep cleared', 'settle', 'reopen'] as const).map((name) => ({
     weight: 1,
     arbitrary: fc.record({ do: fc.constant(name) }),
@@ -50,11 +54,14 @@ const stepArbitrary = fc.oneof(
 );
 type Step = typeof stepArbitrary extends fc.Arbitrary<infer T> ? T : never;
 
-interface Value {
+interface Written {
+  /** Known when the write has resolved. */
+  version: number | undefined;
+}
+
+interface Value extends Readonly<Written> {
   readonly payload: Buffer;
   readonly expireAtMs: number;
-  /** Known when the put has resolved. */
-  version: number | undefined;
 }
 
 /** Runs `steps` on `storage`, and checks on the way what the partition and the storage hold. */
@@ -63,17 +70,17 @@ class Run {
   private readonly model = new Map<string, Value>();
   private underWay: Promise<unknown>[] = [];
   /** Versions by the order of the calls. */
-  private readonly versions: { version: number | undefined }[] = [];
+  private readonly versions: Written[] = [];
 
   private constructor(
     private readonly storage: Storage,
     private readonly clock: ManualClock,
-    private partition: Partition,
+    private partition: SinglePartition,
   ) {}
 
   static async of(storage: Storage, steps: readonly Step[]): Promise<void> {
     const clock = new ManualClock();
-    const run = new Run(storage, clock, await Partition.open(storage, ID, clock));
+    const run = new Run(storage, clock, await SinglePartition.open(ID, { storage, clock, maxValueBytes: 1000 }));
     for (const step of steps) await run.perform(step);
     await run.settle();
     await run.sweepEverything();
@@ -86,6 +93,12 @@ class Run {
         break;
       case 'delete':
         this.delete(step.key);
+        break;
+      case 'append':
+        this.append(step.key);
+        break;
+      case 'swap':
+        this.swap(step.key, step.other);
         break;
       case 'clear':
         this.clear();
@@ -107,7 +120,7 @@ class Run {
         break;
       case 'reopen':
         await this.settle();
-        this.partition = await Partition.open(this.storage, ID, this.clock);
+        this.partition = await SinglePartition.open(ID, { storage: this.storage, clock: this.clock, maxValueBytes: 1000 });
         await this.check();
         break;
     }
@@ -117,41 +130,83 @@ class Run {
     return value !== undefined && (value.expireAtMs === 0 || value.expireAtMs > this.clock.nowMs);
   }
 
+  /** Asks for the operation now, and compares its result with what the model had at this moment. */
+  private expectResult(operation: WriteOperation, expected: object, written: readonly Written[]): void {
+    for (const one of written) this.versions.push(one);
+    const check = async (performed: Promise<{ result: Result }>): Promise<void> => {
+      const { result } = await performed;
+      expect(result).toMatchObject(expected);
+      for (const one of written) one.version = 'version' in result ? result.version : -1;
+    };
+    this.underWay.push(check(this.partition.perform(operation)));
+  }
+
   private put(key: Buffer, payload: Buffer, expiresInMs: number): void {
     const name = key.toString('latin1');
-    const created = !this.isVisible(this.model.get(name));
+    const existed = this.isVisible(this.model.get(name));
     const expireAtMs = expiresInMs === 0 ? 0 : this.clock.nowMs + expiresInMs;
-    const value: Value = { payload, expireAtMs, version: undefined };
-    this.model.set(name, value);
-    this.versions.push(value);
-    const check = async (result: Promise<PutResult>): Promise<void> => {
-      const { version, created: wasCreated } = await result;
-      value.version = version;
-      expect(wasCreated).toBe(created);
-    };
-    this.underWay.push(check(this.partition.put(key, payload, { expireAtMs })));
+    const value = { payload, expireAtMs, version: undefined };
+    const expiry = expiresInMs === 0 ? ({ type: 'never' } as const) : ({ type: 'at', atMs: expireAtMs } as const);
+    const operation = { type: 'put', key, value: payload, contentType: undefined, expiry } as const;
+    const isPast = expiresInMs < 0;
+    if (isPast && existed) this.model.delete(name);
+    else if (!isPast) this.model.set(name, value);
+    const expected = isPast ? { type: existed ? 'deleted' : 'absent' } : { type: 'stored', created: !existed };
+    this.expectResult({ ...operation, conditions: [], returnOld: false }, expected, isPast && !existed ? [] : [value]);
   }
 
   private delete(key: Buffer): void {
     const name = key.toString('latin1');
     const existed = this.isVisible(this.model.get(name));
-    const deletion: { version: number | undefined } = { version: undefined };
-    if (existed) {
-      this.model.delete(name);
-      this.versions.push(deletion);
-    }
-    const check = async (result: Promise<number | undefined>): Promise<void> => {
-      deletion.version = await result;
-      expect(deletion.version !== undefined).toBe(existed);
+    if (existed) this.model.delete(name);
+    const operation = { type: 'delete', key, conditions: [], returnOld: false } as const;
+    this.expectResult(operation, { type: existed ? 'deleted' : 'absent' }, existed ? [{ version: undefined }] : []);
+  }
+
+  private append(key: Buffer): void {
+    const name = key.toString('latin1');
+    const found = this.model.get(name);
+    const old = this.isVisible(found) ? found : undefined;
+    const payload = Buffer.concat([old?.payload ?? Buffer.alloc(0), Buffer.from('+')]);
+    const value = { payload, expireAtMs: old?.expireAtMs ?? 0, version: undefined };
+    this.model.set(name, value);
+    const operation = { type: 'append', key, value: Buffer.from('+'), conditions: [] } as const;
+    this.expectResult(operation, { length: payload.length, created: old === undefined }, [value]);
+  }
+
+  /** Two values change places in one transaction, if both are there. */
+  private swap(a: Buffer, b: Buffer): void {
+    const [one, two] = [a, b].map((key) => this.model.get(key.toString('latin1')));
+    const held = this.isVisible(one) && this.isVisible(two);
+    const hold = Buffer.from('spare');
+    const rename = (from: Buffer, key: Buffer) => ({ type: 'copy', from, key, move: true, replace: true }) as const;
+    const operation: WriteOperation = {
+      type: 'transaction',
+      compare: [a, b].map((key) => ({ key, conditions: [{ type: 'present' }] })),
+      then: [rename(a, hold), rename(b, a), rename(hold, b)],
+      otherwise: [],
+      continueOnFailure: false,
     };
-    this.underWay.push(check(this.partition.delete(key)));
+    if (!held || a.equals(b)) {
+      // Onto itself: the middle one finds nothing to rename, and the value comes back under a new version.
+      const value = held ? { ...one, version: undefined } : undefined;
+      if (value !== undefined) this.model.set(a.toString('latin1'), value);
+      this.expectResult(operation, { held }, value === undefined ? [] : [value]);
+      return;
+    }
+    const written: Written = { version: undefined };
+    // Both have the version of the transaction.
+    for (const [key, value] of [[a, two], [b, one]] as const) {
+      const { payload, expireAtMs } = value;
+      this.model.set(key.toString('latin1'), { payload, expireAtMs, get version() { return written.version; } });
+    }
+    this.expectResult(operation, { held }, [written]);
   }
 
   private clear(): void {
     const { keys } = this.partition;
     this.model.clear();
-    const check = async (result: Promise<number>): Promise<void> => expect(await result).toBe(keys);
-    this.underWay.push(check(this.partition.clear()));
+    this.expectResult({ type: 'clear' }, { type: 'cleared', removed: keys }, []);
     expect([this.partition.keys, this.partition.bytes]).toEqual([0, 0]);
   }
 
@@ -174,7 +229,7 @@ class Run {
     const versions = this.versions.map(({ version }) => version ?? -1);
     expect(versions).toEqual([...new Set(versions)].sort((a, b) => a - b));
 
-    for (const name of ['a', 'ab', '\x00', '\xff', '\xff\xff', 'never put']) {
+    for (const name of ['a', 'ab', '\x00', '\xff', '\xff\xff', 'spare', 'never put']) {
       const found = await this.partition.get(Buffer.from(name, 'latin1'));
       const value = this.model.get(name);
       const expected = this.isVisible(value)
@@ -230,7 +285,7 @@ class Run {
   }
 }
 
-describe('Partition under random operations', () => {
+describe('SinglePartition under random operations', () => {
   let directory: TemporaryDirectory;
   const steps = fc.array(stepArbitrary, { minLength: 10, maxLength: 80, size: 'max' });
 

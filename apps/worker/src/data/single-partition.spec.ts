@@ -1,0 +1,690 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { StoreError } from '@diststore/base';
+import { partitionId } from '@diststore/cluster';
+import type { Expiry, Operation, Result } from '@diststore/data';
+import type { WriteOp } from '@diststore/storage';
+import { dataKey, dataRange, decodeState, expiredRange, MemoryStorage, stateKey } from '@diststore/storage';
+import { FaultyStorage, ManualClock } from '@diststore/testing';
+
+import { SinglePartition } from './single-partition.js';
+
+const ID = partitionId(3);
+const MAX_VALUE_BYTES = 1000;
+const A = Buffer.from('a');
+const B = Buffer.from('b');
+const value = (text: string): Buffer => Buffer.from(text);
+const REFUSED = expect.objectContaining({ code: 'too-many-requests' });
+
+describe('SinglePartition', () => {
+  let storage: FaultyStorage;
+  let clock: ManualClock;
+  let partition: SinglePartition;
+
+  const reopen = async (): Promise<void> => {
+    partition = await SinglePartition.open(ID, { storage, clock, maxValueBytes: MAX_VALUE_BYTES });
+  };
+  const perform = async (operation: Exclude<Operation, { type: 'get' }>, on = partition): Promise<Result> =>
+    (await on.perform(operation)).result;
+  const put = async (
+    key: Buffer,
+    bytes: Buffer,
+    { contentType, expireAtMs, on }: { contentType?: string; expireAtMs?: number; on?: SinglePartition } = {},
+  ): Promise<{ version: number; created: boolean } | Result> => {
+    const expiry: Expiry = expireAtMs === undefined ? { type: 'never' } : { type: 'at', atMs: expireAtMs };
+    const asked = { type: 'put', key, value: bytes, contentType, expiry, conditions: [], returnOld: false } as const;
+    const result = await perform(asked, on);
+    return result.type === 'stored' ? { version: result.version, created: result.created } : result;
+  };
+  /** The version, or undefined when there was nothing to delete. */
+  const del = async (key: Buffer): Promise<number | undefined> => {
+    const result = await perform({ type: 'delete', key, conditions: [], returnOld: false });
+    return result.type === 'deleted' ? result.version : undefined;
+  };
+  /** How many keys were removed. */
+  const clear = async (on?: SinglePartition): Promise<number> => {
+    const result = await perform({ type: 'clear' }, on);
+    return result.type === 'cleared' ? result.removed : -1;
+  };
+  const textOf = async (key: Buffer): Promise<string | undefined> => (await partition.get(key))?.payload.toString();
+  const rows = async (): Promise<number> => (await storage.page(dataRange(ID))).entries.length;
+  const indexRows = async (): Promise<number> =>
+    (await storage.page(expiredRange(ID, Number.MAX_SAFE_INTEGER - 1))).entries.length;
+  /** As the sweeper does. */
+  const sweepCleared = async (): Promise<void> => {
+    const { clearedThrough } = partition;
+    let from: Buffer | undefined;
+    do from = await partition.sweepCleared(from);
+    while (from !== undefined);
+    await partition.finishClear(clearedThrough);
+  };
+  /** Whether `promise` is still pending after everything else had its turn. */
+  const isPending = async (promise: Promise<unknown>): Promise<boolean> => {
+    let pending = true;
+    const settle = (): void => void (pending = false);
+    promise.then(settle, settle);
+    for (let i = 0; i < 5; i += 1) await nextTurn();
+    return pending;
+  };
+  /** Writes what a disk could have made of the row. */
+  const damage = async (key: Buffer): Promise<void> => {
+    const row = storage.getSync(dataKey(ID, key));
+    if (row === undefined) throw new Error('no such row');
+    row.writeUInt8(row.readUInt8(row.length - 1) ^ 1, row.length - 1);
+    const ops: WriteOp[] = [{ type: 'put', key: dataKey(ID, key), value: row }];
+    await storage.write(ops);
+  };
+
+  beforeEach(async () => {
+    storage = new FaultyStorage(new MemoryStorage());
+    clock = new ManualClock(1000);
+    await reopen();
+  });
+
+  describe('put, get and delete', () => {
+    it('store, find and remove a value with what belongs to it', async () => {
+      expect(await put(A, value('one'), { contentType: 'text/plain', expireAtMs: 5000 })).toEqual({
+        version: 1,
+        created: true,
+      });
+      expect(await partition.get(A)).toEqual({
+        version: 1,
+        contentType: 'text/plain',
+        expireAtMs: 5000,
+        payload: value('one'),
+      });
+      expect(await put(A, value('two'))).toEqual({ version: 2, created: false });
+      expect(await partition.get(A)).toEqual({
+        version: 2,
+        contentType: undefined,
+        expireAtMs: 0,
+        payload: value('two'),
+      });
+      expect(await del(A)).toBe(3);
+      expect(await partition.get(A)).toBeUndefined();
+      expect(await del(A)).toBeUndefined();
+      expect(await put(A, value(''))).toEqual({ version: 4, created: true });
+      expect((await partition.get(A))?.payload).toHaveLength(0);
+    });
+
+    it('count keys and bytes', async () => {
+      await put(A, value('12345'));
+      await put(B, value('1'));
+      await put(A, value('123'));
+      expect([partition.keys, partition.bytes]).toEqual([2, 1 + 3 + 1 + 1]);
+      await del(B);
+      expect([partition.keys, partition.bytes]).toEqual([1, 4]);
+      await reopen();
+      expect([partition.keys, partition.bytes]).toEqual([1, 4]);
+      expect(await put(B, value(''))).toEqual({ version: 5, created: true });
+    });
+
+    it('keep partitions apart', async () => {
+      const other = await SinglePartition.open(partitionId(4), { storage, clock, maxValueBytes: MAX_VALUE_BYTES });
+      await put(A, value('here'));
+      expect(await other.get(A)).toBeUndefined();
+      expect(await put(A, value('there'), { on: other })).toEqual({ version: 1, created: true });
+      await clear(other);
+      expect(await textOf(A)).toBe('here');
+    });
+
+    it('do not keep the buffers they were given', async () => {
+      const key = value('k');
+      const payload = value('value');
+      const written = put(key, payload);
+      key.fill(0);
+      payload.fill(0);
+      await written;
+      expect(await textOf(value('k'))).toBe('value');
+    });
+  });
+
+  describe('operations that do not wait for each other', () => {
+    it('have results as if one came after the other, in the order of the calls', async () => {
+      const results = await Promise.all([
+        put(A, value('1')),
+        put(A, value('2')),
+        del(A),
+        del(A),
+        put(A, value('3')),
+        clear(),
+        put(A, value('4')),
+        clear(),
+        del(A),
+      ]);
+      expect(results).toEqual([
+        { version: 1, created: true },
+        { version: 2, created: false },
+        3,
+        undefined,
+        { version: 4, created: true },
+        1,
+        { version: 6, created: true },
+        1,
+        undefined,
+      ]);
+      expect([partition.keys, partition.bytes, await textOf(A)]).toEqual([0, 0, undefined]);
+    });
+
+    it('become visible only when they are durable', async () => {
+      await put(A, value('old'));
+      const release = storage.holdWrites();
+      const writes = [put(A, value('new')), put(B, value('new'))];
+      expect([await textOf(A), await textOf(B)]).toEqual(['old', undefined]);
+      expect(await isPending(Promise.all(writes))).toBe(true);
+      release();
+      await Promise.all(writes);
+      expect([await textOf(A), await textOf(B)]).toEqual(['new', 'new']);
+    });
+  });
+
+  describe('delete of what is absent', () => {
+    it('answers at once when it is durably so', async () => {
+      const release = storage.holdWrites();
+      const other = put(B, value('1'));
+      expect(await del(A)).toBeUndefined();
+      release();
+      await other;
+    });
+
+    it('waits for the delete that it rests on', async () => {
+      await put(A, value('1'));
+      const release = storage.holdWrites();
+      const deletes = [del(A), del(A)];
+      expect(await isPending(deletes[1] ?? Promise.resolve())).toBe(true);
+      release();
+      expect(await Promise.all(deletes)).toEqual([2, undefined]);
+    });
+
+    it('waits for the clear that it rests on', async () => {
+      await put(A, value('1'));
+      const release = storage.holdWrites();
+      const cleared = clear();
+      const deleted = del(A);
+      expect(await isPending(deleted)).toBe(true);
+      release();
+      expect([await cleared, await deleted]).toEqual([1, undefined]);
+    });
+  });
+
+  describe('a refused write', () => {
+    it('leaves numbering, counters and values as they were', async () => {
+      await put(A, value('old'), { expireAtMs: 2000 });
+      await clear();
+      await put(A, value('old'), { expireAtMs: 2000 });
+      await put(B, value('old'));
+      clock.nowMs = 3000;
+      storage.refuseWrites = true;
+      const before = [partition.keys, partition.bytes, partition.clearedThrough, partition.clearPending];
+      for (const write of [
+        () => put(A, value('new')),
+        () => put(value('c'), value('new')),
+        () => del(B),
+        () => clear(),
+        () => partition.sweepExpired(),
+        () => partition.finishClear(partition.clearedThrough),
+      ]) {
+        await expect(write()).rejects.toEqual(REFUSED);
+        expect([partition.keys, partition.bytes, partition.clearedThrough, partition.clearPending]).toEqual(before);
+      }
+      storage.refuseWrites = false;
+      expect(await textOf(B)).toBe('old');
+      expect(await put(B, value('new'))).toEqual({ version: 5, created: false });
+    });
+  });
+
+  describe('after the store has failed', () => {
+    it('refuses writes and shows what the disk holds', async () => {
+      await put(A, value('durable'));
+      storage.failWrites = true;
+      const failed = expect.objectContaining({ code: 'store-failed' });
+      const writes = [put(A, value('lost')), put(B, value('lost')), clear()];
+      for (const write of writes) await expect(write).rejects.toEqual(failed);
+      expect([await textOf(A), await textOf(B)]).toEqual(['durable', undefined]);
+    });
+  });
+
+  describe('clear', () => {
+    it('removes everything with one small write, whatever the number of keys', async () => {
+      await Promise.all(Array.from({ length: 300 }, (_unused, i) => put(value(`k${i}`), value('v'))));
+      const writesBefore = storage.written.length;
+      expect(await clear()).toBe(300);
+      expect(storage.written.slice(writesBefore)).toEqual([[]]);
+      expect([partition.keys, partition.bytes, await textOf(value('k7'))]).toEqual([0, 0, undefined]);
+      expect(await rows()).toBe(300);
+      await reopen();
+      expect([partition.keys, partition.clearPending, await textOf(value('k7'))]).toEqual([0, true, undefined]);
+    });
+
+    it('is seen by later writes at once, and by readers when it is durable', async () => {
+      await put(A, value('old'));
+      await put(B, value('old'));
+      const release = storage.holdWrites();
+      const cleared = clear();
+      const later = put(B, value('new'));
+      expect([await textOf(A), await textOf(B), partition.keys]).toEqual(['old', 'old', 1]);
+      release();
+      expect([await cleared, await later]).toEqual([2, { version: 4, created: true }]);
+      expect([await textOf(A), await textOf(B)]).toEqual([undefined, 'new']);
+    });
+
+    it('is seen by every reader as soon as one can have seen a write that came after it', async () => {
+      await put(A, value('old'));
+      const release = storage.holdAcknowledgements();
+      const writes = [clear(), put(B, value('new'))];
+      while ((await textOf(B)) === undefined) await nextTurn();
+      expect(await textOf(A)).toBeUndefined();
+      release();
+      await Promise.all(writes);
+    });
+
+    it('hides what was put before it and is still on its way', async () => {
+      const [, cleared] = await Promise.all([put(A, value('1')), clear()]);
+      expect([cleared, await textOf(A), partition.keys]).toEqual([1, undefined, 0]);
+    });
+  });
+
+  describe('sweepCleared', () => {
+    it('removes in bounded steps the rows and index rows of before, and leaves later ones', async () => {
+      const keys = Array.from({ length: 600 }, (_unused, i) => value(`k${String(i).padStart(3, '0')}`));
+      await Promise.all(keys.map((key) => put(key, value('old'), { expireAtMs: 9000 })));
+      await clear();
+      const kept = [...keys.filter((_key, i) => i % 100 === 0), B];
+      await Promise.all(kept.map((key) => put(key, value('new'), { expireAtMs: 9500 })));
+      const writesBefore = storage.written.length;
+      await sweepCleared();
+      expect(storage.written.length - writesBefore).toBe(4); // 600 rows in steps of 256, and the note of the end.
+      expect([await rows(), partition.keys, partition.clearPending]).toEqual([7, 7, false]);
+      for (const key of kept) expect(await textOf(key)).toBe('new');
+      clock.nowMs = 9000;
+      while (await partition.sweepExpired());
+      expect(await indexRows()).toBe(7);
+      await reopen();
+      expect([partition.keys, partition.clearPending]).toEqual([7, false]);
+    });
+
+    it('leaves a value alone that is put while the step reads', async () => {
+      await put(A, value('old'));
+      await clear();
+      const releaseWrites = storage.holdWrites();
+      const later = put(A, value('new'));
+      const releasePages = storage.holdPages();
+      const swept = partition.sweepCleared(undefined);
+      await nextTurn();
+      releaseWrites();
+      await later;
+      releasePages();
+      await swept;
+      expect(await textOf(A)).toBe('new');
+      expect(await rows()).toBe(1);
+    });
+
+    it('leaves a value alone whose put is on its way when the step has read', async () => {
+      await put(A, value('old'));
+      await clear();
+      const releasePages = storage.holdPages();
+      const swept = partition.sweepCleared(undefined);
+      await nextTurn();
+      const releaseWrites = storage.holdWrites();
+      const later = put(A, value('new'));
+      releasePages();
+      await nextTurn();
+      releaseWrites();
+      await Promise.all([swept, later]);
+      expect(await textOf(A)).toBe('new');
+    });
+
+    it('passes by no row that was still on its way when the clear came', async () => {
+      const release = storage.holdWrites();
+      const writes = [put(A, value('old')), clear()];
+      const swept = sweepCleared();
+      expect(await isPending(swept)).toBe(true);
+      release();
+      await Promise.all([...writes, swept]);
+      expect([await rows(), partition.clearPending]).toEqual([0, false]);
+    });
+
+    it('is not over when another clear came in between', async () => {
+      await put(A, value('1'));
+      await clear();
+      const { clearedThrough } = partition;
+      await partition.sweepCleared(undefined);
+      await put(A, value('2'));
+      await clear();
+      await partition.finishClear(clearedThrough);
+      expect(partition.clearPending).toBe(true);
+      await sweepCleared();
+      expect([await rows(), partition.clearPending]).toEqual([0, false]);
+    });
+
+    it('writes nothing where there is nothing to remove', async () => {
+      await put(A, value('1'));
+      const writesBefore = storage.written.length;
+      expect(await partition.sweepCleared(undefined)).toBeUndefined();
+      expect(storage.written.length).toBe(writesBefore);
+    });
+
+    it('goes on after a restart', async () => {
+      await put(A, value('1'));
+      await clear();
+      await reopen();
+      await sweepCleared();
+      await reopen();
+      expect([await rows(), partition.clearPending]).toEqual([0, false]);
+    });
+  });
+
+  describe('perform', () => {
+    const append = (text: string) => ({ type: 'append', key: A, value: value(text), conditions: [] }) as const;
+
+    it('decides by what is sequenced, though it is not durable and nobody can read it', async () => {
+      const release = storage.holdWrites();
+      const results = Promise.all([
+        perform(append('a')),
+        perform(append('b')),
+        perform({ type: 'copy', from: A, key: B, move: true, replace: false }),
+        perform(append('c')),
+      ]);
+      expect(await textOf(A)).toBeUndefined();
+      release();
+      expect(await results).toEqual([
+        { type: 'length', version: 1, length: 1, created: true },
+        { type: 'length', version: 2, length: 2, created: false },
+        { type: 'stored', version: 3, created: true, expireAtMs: 0, old: undefined },
+        { type: 'length', version: 4, length: 1, created: true },
+      ]);
+      expect([await textOf(A), await textOf(B), partition.keys, partition.bytes]).toEqual(['c', 'ab', 2, 5]);
+    });
+
+    it('does a transaction as one write', async () => {
+      await put(A, value('1'));
+      const writesBefore = storage.written.length;
+      const result = await perform({
+        type: 'transaction',
+        compare: [{ key: A, conditions: [{ type: 'version', anyOf: [1] }] }],
+        then: [
+          { type: 'add', key: A, by: 1n, conditions: [] },
+          { type: 'copy', from: A, key: B, move: false, replace: false },
+          { type: 'get', key: B },
+        ],
+        otherwise: [],
+        continueOnFailure: false,
+      });
+      expect(result).toMatchObject({ held: true, version: 2, results: [{ number: '2' }, { version: 2 }, { type: 'value' }] });
+      expect(storage.written.length - writesBefore).toBe(1);
+      expect([await textOf(A), await textOf(B), (await partition.get(B))?.version]).toEqual(['2', '2', 2]);
+    });
+
+    it('writes nothing where there is nothing to write, and uses up no version', async () => {
+      await put(A, value('x'));
+      const writesBefore = storage.written.length;
+      expect(await perform({ type: 'add', key: A, by: 1n, conditions: [] })).toMatchObject({ reason: 'not-an-integer' });
+      expect(await perform({ type: 'set-range', key: B, offset: 9, value: value('') })).toMatchObject({ length: 0 });
+      expect(storage.written.length).toBe(writesBefore);
+      expect(await put(B, value('x'))).toMatchObject({ version: 2 });
+    });
+
+    it('lets every answer wait for the writes that it rests on, and for no others', async () => {
+      await put(A, value('1'));
+      const release = storage.holdWrites();
+      const write = put(A, value('2'));
+      const createOnly = { type: 'put', value: value('3'), contentType: undefined, expiry: { type: 'never' }, returnOld: true } as const;
+      const refused = perform({ ...createOnly, key: A, conditions: [{ type: 'absent' }] });
+      const refusedElsewhere = perform({ ...createOnly, key: B, conditions: [{ type: 'present' }] });
+      expect(await isPending(refused)).toBe(true);
+      expect(await refusedElsewhere).toEqual({ type: 'refused', version: 0, old: undefined });
+      release();
+      await write;
+      expect(await refused).toMatchObject({ type: 'refused', version: 2, old: { payload: value('2') } });
+    });
+
+    it('asks for room on the disk before it adds data, and only then', async () => {
+      const taken: number[] = [];
+      const freeSpace = { take: (bytes: number) => void taken.push(bytes) };
+      partition = await SinglePartition.open(ID, { storage, clock, maxValueBytes: MAX_VALUE_BYTES, freeSpace });
+      await put(A, value('12345'));
+      await perform(append('678'));
+      await perform({ type: 'copy', from: A, key: B, move: false, replace: false });
+      expect(taken).toEqual([6, 9, 9]);
+      await perform({ type: 'set-expiry', key: A, expiry: { type: 'in', ms: 5 }, rules: [], conditions: [], returnOld: false });
+      await del(B);
+      await del(B);
+      await clear();
+      expect(taken).toHaveLength(3);
+    });
+
+    it('has not moved when there is no room', async () => {
+      const full = new StoreError('disk-full', 'no room');
+      const take = (): void => {
+        throw full;
+      };
+      partition = await SinglePartition.open(ID, { storage, clock, maxValueBytes: MAX_VALUE_BYTES, freeSpace: { take } });
+      await expect(put(A, value('1'))).rejects.toBe(full);
+      expect([partition.keys, await textOf(A), storage.written.length]).toEqual([0, undefined, 0]);
+    });
+  });
+
+  describe('page', () => {
+    const EVERYTHING = { limit: 1000, keysOnly: false };
+    /** All pages of up to `limit` rows, as text. */
+    const listed = async (from: string, to: string | undefined, limit: number): Promise<string[]> => {
+      const found: string[] = [];
+      let next: Buffer | undefined = value(from);
+      while (next !== undefined) {
+        const page = await partition.page(next, to === undefined ? undefined : value(to), { limit, keysOnly: false });
+        found.push(...page.records.map(({ key, record }) => `${key.toString()}=${record.payload.toString()}`));
+        next = page.next;
+      }
+      return found;
+    };
+
+    it('goes through the live records in key order, from one key to before another', async () => {
+      for (const key of ['b', 'a', 'c', 'ab', 'b\0']) await put(value(key), value(key.toUpperCase()));
+      const all = ['a=A', 'ab=AB', 'b=B', 'b\0=B\0', 'c=C'];
+      for (const limit of [1, 2, 1000, 100_000]) {
+        expect(await listed('', undefined, limit)).toEqual(all);
+        expect(await listed('ab', 'c', limit)).toEqual(all.slice(1, 4));
+        expect(await listed('b\0', undefined, limit)).toEqual(all.slice(3));
+        expect(await listed('c', 'a', limit)).toEqual([]);
+        expect(await listed('', '', limit)).toEqual([]);
+      }
+    });
+
+    it('leaves out what has expired or was cleared, and goes on behind it', async () => {
+      await put(A, value('1'));
+      await clear();
+      for (const key of ['a1', 'a2', 'a3']) await put(value(key), value('1'), { expireAtMs: 2000 });
+      await put(B, value('2'), { expireAtMs: 3000 });
+      clock.nowMs = 2000;
+      const first = await partition.page(value(''), undefined, { limit: 2, keysOnly: false });
+      expect([first.records, first.next?.toString()]).toEqual([[], 'a1\0']);
+      expect(await listed('', undefined, 2)).toEqual(['b=2']);
+    });
+
+    it('gives versions, expiries and types without the values when asked for keys only', async () => {
+      await put(A, value('1'), { contentType: 'text/plain', expireAtMs: 9000 });
+      const { records } = await partition.page(value(''), undefined, { limit: 1000, keysOnly: true });
+      const record = { version: 1, contentType: 'text/plain', expireAtMs: 9000, payload: value('') };
+      expect(records).toEqual([{ key: A, record }]);
+    });
+
+    it('ends at its size', async () => {
+      const large = Buffer.alloc(400_000);
+      for (const key of ['a', 'b', 'c', 'd']) await put(value(key), large);
+      const { records, next } = await partition.page(value(''), undefined, EVERYTHING);
+      expect([records.length, next?.toString()]).toEqual([3, 'c\0']);
+    });
+
+    it('shows durable data only', async () => {
+      const release = storage.holdWrites();
+      const write = put(A, value('1'));
+      expect((await partition.page(value(''), undefined, EVERYTHING)).records).toEqual([]);
+      release();
+      await write;
+      expect((await partition.page(value(''), undefined, EVERYTHING)).records).toHaveLength(1);
+    });
+
+    it('does not pass over a damaged record in silence', async () => {
+      await put(A, value('1'));
+      await damage(A);
+      await expect(partition.page(value(''), undefined, EVERYTHING)).rejects.toMatchObject({ code: 'record-corrupt' });
+    });
+  });
+
+  describe('expiry', () => {
+    it('hides a value from its millisecond on, though it is stored and counted until it is swept', async () => {
+      await put(A, value('1'), { expireAtMs: 2000 });
+      clock.nowMs = 1999;
+      expect(await textOf(A)).toBe('1');
+      clock.nowMs = 2000;
+      expect([await textOf(A), partition.keys]).toEqual([undefined, 1]);
+      expect(await partition.sweepExpired()).toBe(false);
+      expect([partition.keys, partition.bytes, await rows(), await indexRows()]).toEqual([0, 0, 0, 0]);
+    });
+
+    it('lets an expired value be put anew, as one that was not there, and not be deleted', async () => {
+      await put(A, value('1'), { expireAtMs: 2000 });
+      clock.nowMs = 2000;
+      expect(await del(A)).toBeUndefined();
+      expect(await put(A, value('2'))).toEqual({ version: 2, created: true });
+      expect(partition.keys).toBe(1);
+      await partition.sweepExpired();
+      expect(await textOf(A)).toBe('2');
+    });
+
+    it('in the past is never seen', async () => {
+      expect(await put(A, value('1'), { expireAtMs: 1 })).toEqual({ type: 'absent' });
+      expect([await partition.get(A), await rows(), partition.keys]).toEqual([undefined, 0, 0]);
+      await put(A, value('1'));
+      expect(await put(A, value('1'), { expireAtMs: 1 })).toMatchObject({ type: 'deleted', version: 2 });
+      expect([await partition.get(A), await rows(), partition.keys]).toEqual([undefined, 0, 0]);
+    });
+
+    it('goes with the value that it belongs to', async () => {
+      await put(A, value('1'), { expireAtMs: 2000 });
+      await put(A, value('2'), { expireAtMs: 3000 });
+      await put(B, value('1'), { expireAtMs: 2000 });
+      await put(B, value('2'));
+      expect(await indexRows()).toBe(1);
+      clock.nowMs = 2500;
+      expect([await textOf(A), await textOf(B)]).toEqual(['2', '2']);
+      await del(A);
+      expect(await indexRows()).toBe(0);
+    });
+
+    it('is swept in bounded steps, each of one version', async () => {
+      await Promise.all(
+        Array.from({ length: 600 }, (_unused, i) => put(value(`k${i}`), value('v'), { expireAtMs: 2000 })),
+      );
+      clock.nowMs = 2000;
+      const more: boolean[] = [];
+      do more.push(await partition.sweepExpired());
+      while (more.at(-1) === true);
+      expect(more).toEqual([true, true, false]);
+      expect([partition.keys, partition.bytes, await rows(), await indexRows()]).toEqual([0, 0, 0, 0]);
+      expect(await put(A, value('1'))).toEqual({ version: 604, created: true });
+    });
+
+    it('does not sweep a value that was put anew while the step read', async () => {
+      await put(A, value('old'), { expireAtMs: 2000 });
+      clock.nowMs = 2000;
+      const release = storage.holdPages();
+      const swept = partition.sweepExpired();
+      await put(A, value('new'));
+      release();
+      await swept;
+      expect([await textOf(A), partition.keys]).toEqual(['new', 1]);
+    });
+
+    it('goes by a clock that never goes back, for readers and writers alike', async () => {
+      await put(A, value('1'), { expireAtMs: 2000 });
+      clock.nowMs = 2000;
+      expect(await partition.get(A)).toBeUndefined();
+      clock.nowMs = 1500;
+      expect(await partition.get(A)).toBeUndefined();
+      await put(B, value('1'));
+      await reopen();
+      expect(await partition.get(A)).toBeUndefined();
+    });
+
+    it('does not set the clock back by a sweep that began before the newest write', async () => {
+      await put(A, value('1'), { expireAtMs: 2000 });
+      await put(B, value('1'), { expireAtMs: 4000 });
+      clock.nowMs = 3000;
+      const release = storage.holdPages();
+      const swept = partition.sweepExpired();
+      clock.nowMs = 5000;
+      await put(value('c'), value('1'));
+      release();
+      await swept;
+      clock.nowMs = 3500;
+      await reopen();
+      expect(await partition.get(B)).toBeUndefined();
+    });
+  });
+
+  describe('a damaged record', () => {
+    beforeEach(async () => {
+      await put(A, value('one'), { expireAtMs: 9000 });
+      await put(B, value('two'));
+      await damage(A);
+    });
+
+    it('is not served', async () => {
+      await expect(Promise.resolve().then(() => partition.get(A))).rejects.toMatchObject({ code: 'record-corrupt' });
+      expect(await textOf(B)).toBe('two');
+    });
+
+    it('can be replaced', async () => {
+      expect(await put(A, value('new'))).toEqual({ version: 3, created: false });
+      expect([await textOf(A), partition.keys]).toEqual(['new', 2]);
+      clock.nowMs = 9000;
+      await partition.sweepExpired();
+      expect([await textOf(A), await indexRows()]).toEqual(['new', 0]);
+    });
+
+    it('can be deleted', async () => {
+      expect(await del(A)).toBe(3);
+      expect([await partition.get(A), partition.keys]).toEqual([undefined, 1]);
+    });
+
+    it('is not taken for anything by what has to look at it', async () => {
+      const corrupt = expect.objectContaining({ code: 'record-corrupt' });
+      const conditions = [{ type: 'version', anyOf: [1] }] as const;
+      await expect(perform({ type: 'append', key: A, value: value('x'), conditions: [] })).rejects.toEqual(corrupt);
+      await expect(perform({ type: 'delete', key: A, conditions, returnOld: false })).rejects.toEqual(corrupt);
+      await expect(perform({ type: 'copy', from: A, key: B, move: false, replace: true })).rejects.toEqual(corrupt);
+      expect([await textOf(B), partition.keys]).toEqual(['two', 2]);
+      expect(await perform({ type: 'copy', from: B, key: A, move: true, replace: true })).toMatchObject({ created: false });
+      expect(await textOf(A)).toBe('two');
+    });
+
+    it('neither passes for absent after a clear nor takes the counters below nothing', async () => {
+      await clear();
+      await sweepCleared();
+      await expect(Promise.resolve().then(() => partition.get(A))).rejects.toMatchObject({ code: 'record-corrupt' });
+      await del(A);
+      expect([partition.keys, partition.bytes]).toEqual([0, 0]);
+      expect(await put(A, value('new'))).toMatchObject({ created: true });
+      expect([partition.keys, partition.bytes]).toEqual([1, 4]);
+    });
+  });
+
+  describe('open', () => {
+    it('refuses a damaged state row', async () => {
+      await put(A, value('1'));
+      const row = storage.getSync(stateKey(ID)) ?? Buffer.alloc(0);
+      expect(decodeState(row).applied).toBe(1);
+      row.writeUInt8(row.readUInt8(5) ^ 1, 5);
+      await storage.write([{ type: 'put', key: stateKey(ID), value: row }]);
+      await expect(reopen()).rejects.toMatchObject({ code: 'store-corrupt' });
+    });
+
+    it('refuses data without a state row, as its versions would be given out again', async () => {
+      await put(A, value('1'));
+      await storage.write([{ type: 'del', key: stateKey(ID) }]);
+      await expect(reopen()).rejects.toMatchObject({ code: 'store-corrupt' });
+    });
+  });
+});

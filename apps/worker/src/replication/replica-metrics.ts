@@ -1,0 +1,109 @@
+/** What replicas do, as metrics: roles, commits, failovers, copies, and what should never happen. */
+import type { Registry } from 'prom-client';
+import { Counter, Gauge, Histogram } from 'prom-client';
+
+import type { ReplicaObserver } from './replica-observer.js';
+import type { WorkerReplicas } from './worker-replicas.js';
+
+/** Seconds: from one fsync of a fast disk to a failover. */
+const COMMIT_BUCKETS_S = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+
+const ROLES = ['primary', 'stopping', 'follower', 'learner', 'none', 'quarantined'] as const;
+
+export class ReplicaMetrics implements ReplicaObserver {
+  private readonly commits = new Histogram({
+    name: 'diststore_commit_duration_seconds',
+    help: 'From handing a write to its replica until every in-sync replica has it on disk.',
+    buckets: COMMIT_BUCKETS_S,
+    registers: [],
+  });
+  private readonly failovers = counter('diststore_failovers_total', 'Partitions that this worker took over.');
+  private readonly snapshots = new Counter({
+    name: 'diststore_snapshots_total',
+    help: 'Whole copies of a partition sent to another worker, by outcome.',
+    labelNames: ['outcome'],
+    registers: [],
+  });
+  private readonly quarantines = counter('diststore_quarantines_total', 'Replicas that were found unusable.');
+  private readonly erasures = counter('diststore_erased_replicas_total', 'Replicas that were erased.');
+  private readonly unreadable = counter(
+    'diststore_malformed_messages_total',
+    'Messages of peers that could not be read.',
+  );
+  private readonly stalls = counter(
+    'diststore_event_loop_stalls_total',
+    'Times that this process stood still for too long.',
+  );
+  private readonly jumps = counter(
+    'diststore_clock_jumps_total',
+    'Times that the clocks of this machine disagreed.',
+  );
+
+  failover(): void {
+    this.failovers.inc();
+  }
+
+  committed(durationMs: number): void {
+    this.commits.observe(durationMs / 1000);
+  }
+
+  snapshot(_partition: unknown, _to: unknown, what: 'begun' | 'sent' | 'given-up'): void {
+    this.snapshots.inc({ outcome: what });
+  }
+
+  quarantined(): void {
+    this.quarantines.inc();
+  }
+
+  erased(): void {
+    this.erasures.inc();
+  }
+
+  malformed(): void {
+    this.unreadable.inc();
+  }
+
+  stalled(): void {
+    this.stalls.inc();
+  }
+
+  clockJumped(): void {
+    this.jumps.inc();
+  }
+
+  /** Adds these metrics, and what is here now, to what /metrics shows. */
+  register(registry: Registry, replicas: Pick<WorkerReplicas, 'hosted'>): void {
+    const { commits, failovers, snapshots, quarantines, erasures, unreadable, stalls, jumps } = this;
+    for (const metric of [commits, failovers, snapshots, quarantines, erasures, unreadable, stalls, jumps])
+      registry.registerMetric(metric);
+    new Gauge({
+      name: 'diststore_replicas',
+      help: 'Replicas on this worker, by role.',
+      labelNames: ['role'],
+      registers: [registry],
+      collect(): void {
+        const roles = replicas
+          .hosted()
+          .map(({ state, status }) => (state === 'quarantined' ? state : status?.role));
+        for (const role of ROLES) this.set({ role }, roles.filter((each) => each === role).length);
+      },
+    });
+    new Gauge({
+      name: 'diststore_replica_lag_entries',
+      help: 'Largest number of log entries that one of the replicas led from here is behind.',
+      registers: [registry],
+      collect(): void {
+        let lag = 0;
+        for (const { status } of replicas.hosted())
+          if (status?.role === 'primary')
+            for (const { installed, acked } of status.peers)
+              if (installed) lag = Math.max(lag, status.last - acked);
+        this.set(lag);
+      },
+    });
+  }
+}
+
+function counter(name: string, help: string): Counter {
+  return new Counter({ name, help, registers: [] });
+}

@@ -1,0 +1,178 @@
+/**
+ * The sending side of snapshots: takes one of the store for a learner that is too far behind for the log, and reads
+ * it chunk by chunk as the replica asks. When to send what, and to whom, is the replica's to say.
+ *
+ * Bounded: a few sessions at a time, since each keeps old data in the store from being compacted, and so many bytes a
+ * second over all of them, since every byte read here is one that clients wait behind. A session beyond the bound has
+ * failed at once, and the learner asks again.
+ */
+import type { PartitionId, WorkerIndex } from '@diststore/cluster';
+import type { AppliedState, SnapshotRow } from '@diststore/replication';
+
+import type { HostEvent } from './beacons.js';
+import type { ReplicaObserver } from './replica-observer.js';
+
+/** One snapshot of one partition; the rows are read from where the last chunk ended. */
+export interface SnapshotReader {
+  /** Row 02, as of the snapshot. */
+  readonly state: AppliedState;
+  /** About SNAPSHOT_CHUNK_BYTES. `done`: nothing follows. */
+  next(): Promise<{ readonly rows: readonly SnapshotRow[]; readonly done: boolean }>;
+  close(): Promise<void>;
+}
+
+export interface SnapshotSourceOptions {
+  /** @throws StoreError store-corrupt: it cannot be read as a whole. */
+  readonly open: (partition: PartitionId) => Promise<SnapshotReader>;
+  readonly sessionsMax: number;
+  readonly bytesPerSecond: number;
+  readonly observer: ReplicaObserver;
+  readonly nowMs: () => number;
+  /** Something went wrong that a person may want to know. */
+  readonly report: (problem: string) => void;
+}
+
+/** Tells the replica that asked. It ignores what it no longer waits for. */
+export type Tell = (event: HostEvent) => void;
+
+interface Session {
+  readonly partition: PartitionId;
+  readonly to: WorkerIndex;
+  readonly tell: Tell;
+  reader: SnapshotReader | undefined;
+  isClosed: boolean;
+  isSent: boolean;
+}
+
+export class SnapshotSource {
+  private readonly sessions = new Map<string, Session>();
+  private readonly timers = new Set<NodeJS.Timeout>();
+  /** When the bytes read so far are paid for. */
+  private freeAtMs = -Infinity;
+
+  constructor(private readonly options: SnapshotSourceOptions) {}
+
+  get count(): number {
+    return this.sessions.size;
+  }
+
+  open(
+    { partition, snapshotId, to }: { partition: PartitionId; snapshotId: number; to: WorkerIndex },
+    tell: Tell,
+  ): void {
+    const { sessionsMax, observer } = this.options;
+    const key = keyOf(partition, snapshotId);
+    if (this.sessions.size >= sessionsMax) {
+      // In a later turn: a replica is not told anything while it is being asked.
+      this.after(0, () => tell({ type: 'snapshotFailed', snapshotId }));
+      return;
+    }
+    const session: Session = { partition, to, tell, reader: undefined, isClosed: false, isSent: false };
+    this.sessions.set(key, session);
+    observer.snapshot?.(partition, to, 'begun');
+    this.supervise(session, snapshotId, this.begin(session, snapshotId));
+  }
+
+  read({
+    partition,
+    snapshotId,
+    index,
+  }: {
+    partition: PartitionId;
+    snapshotId: number;
+    index: number;
+  }): void {
+    const session = this.sessions.get(keyOf(partition, snapshotId));
+    if (session?.reader === undefined) return;
+    this.supervise(session, snapshotId, this.readChunk(session, session.reader, snapshotId, index));
+  }
+
+  close(partition: PartitionId, snapshotId: number): void {
+    const key = keyOf(partition, snapshotId);
+    const session = this.sessions.get(key);
+    if (session === undefined) return;
+    this.sessions.delete(key);
+    this.end(session);
+    this.options.observer.snapshot?.(partition, session.to, session.isSent ? 'sent' : 'given-up');
+  }
+
+  /** Of one partition, whose replica is gone. */
+  closeAll(partition?: PartitionId): void {
+    for (const [key, session] of this.sessions) {
+      if (partition !== undefined && session.partition !== partition) continue;
+      this.sessions.delete(key);
+      this.end(session);
+    }
+    if (partition !== undefined) return;
+    for (const timer of this.timers) clearTimeout(timer);
+    this.timers.clear();
+  }
+
+  private async begin(session: Session, snapshotId: number): Promise<void> {
+    const reader = await this.options.open(session.partition);
+    if (session.isClosed) {
+      await reader.close();
+      return;
+    }
+    session.reader = reader;
+    session.tell({ type: 'snapshotOpened', snapshotId, state: reader.state });
+  }
+
+  private async readChunk(
+    session: Session,
+    reader: SnapshotReader,
+    snapshotId: number,
+    index: number,
+  ): Promise<void> {
+    const { rows, done } = await reader.next();
+    if (session.isClosed) return;
+    let bytes = 0;
+    for (const { key, value } of rows) bytes += key.length + value.length;
+    this.after(this.pay(bytes), () => {
+      if (session.isClosed) return;
+      session.isSent = done;
+      session.tell({ type: 'snapshotRead', snapshotId, index, rows, done });
+    });
+  }
+
+  /** @returns how long to wait before going on, in milliseconds. */
+  private pay(bytes: number): number {
+    const nowMs = this.options.nowMs();
+    this.freeAtMs = Math.max(nowMs, this.freeAtMs) + (bytes / this.options.bytesPerSecond) * 1000;
+    return this.freeAtMs - nowMs;
+  }
+
+  private after(delayMs: number, run: () => void): void {
+    const timer = setTimeout(() => {
+      this.timers.delete(timer);
+      run();
+    }, delayMs);
+    this.timers.add(timer);
+  }
+
+  private supervise(session: Session, snapshotId: number, work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      if (session.isClosed) return;
+      const reason = error instanceof Error ? error.message : String(error);
+      this.options.report(
+        `A snapshot of partition ${session.partition} for worker ${session.to} failed: ${reason}`,
+      );
+      session.tell({ type: 'snapshotFailed', snapshotId });
+      // Also when the replica knows nothing of it any more.
+      this.close(session.partition, snapshotId);
+    });
+  }
+
+  private end(session: Session): void {
+    session.isClosed = true;
+    session.reader?.close().catch((error: unknown) => {
+      this.options.report(
+        `A snapshot of partition ${session.partition} could not be closed: ${String(error)}`,
+      );
+    });
+  }
+}
+
+function keyOf(partition: PartitionId, snapshotId: number): string {
+  return `${partition} ${snapshotId}`;
+}
