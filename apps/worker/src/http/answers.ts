@@ -1,63 +1,191 @@
 /**
- * How the worker's data looks in HTTP: the one place that turns records and receipts into answers, shared by the
+ * How the worker's data looks in HTTP: the one place that turns records and results into answers, shared by the
  * documented routes and the resource API.
  */
 import { StoreError } from '@diststore/base';
+import type { Result } from '@diststore/data';
 import { Reply } from '@diststore/http';
 import type { StoredRecord } from '@diststore/storage';
 
-import type { Receipt } from '../data/keyspace.js';
+import type { Done } from '../data/keyspace.js';
 import type { Holders } from '../routing/router.js';
+import { nameOf, valueText } from './data-text.js';
+import { prefers } from './headers/accept.js';
+import { ifRangeHolds, parseRange, spanOf } from './headers/byte-range.js';
+import type { Span } from './headers/byte-range.js';
+import { entityTagOf } from './headers/entity-tag.js';
+import { judgeRead, type Preconditions } from './headers/preconditions.js';
+import { failureRefusal, refusal, refusalReply } from './refusals.js';
 
 const DEFAULT_CONTENT_TYPE = 'application/octet-stream';
+const JSON_TYPE = 'application/json';
 
-/** A key as people read it: as text when it is UTF-8, as base64url otherwise. */
-function nameOf(key: Buffer): { key: string } | { key64: string } {
-  const text = key.toString('utf8');
-  return Buffer.from(text, 'utf8').equals(key) ? { key: text } : { key64: key.toString('base64url') };
+export interface ReadRequest {
+  readonly isHead: boolean;
+  readonly preconditions: Preconditions | undefined;
+  readonly accept: string | undefined;
+  readonly range: string | undefined;
+  readonly ifRange: string | undefined;
+  /** What was served, if the client had named a consistency. */
+  readonly consistency: string | undefined;
 }
 
 /**
- * The stored bytes, exactly. A value is data of whoever stored it: a browser that opens it may neither guess its type
- * nor run what is in it.
+ * The stored bytes, exactly, or those of a range, or all of it in JSON for who prefers that, or 304, 412, 416.
+ *
+ * A value is data of whoever stored it: a browser that opens it may neither guess its type nor run what is in it. And
+ * it may change at any time: a cache has to ask whether it still has the current one.
+ * @throws StoreError bad-request: a header is malformed. precondition-failed.
  */
-export function valueReply(record: StoredRecord, { partition, replicas }: Holders, nowMs: number): Reply {
+export function valueReply(
+  key: Buffer,
+  record: StoredRecord,
+  holders: Holders,
+  asked: ReadRequest,
+  nowMs: number,
+): Reply {
+  const { version, payload } = record;
+  const storedType = record.contentType ?? DEFAULT_CONTENT_TYPE;
+  const verdict = asked.preconditions === undefined ? 'go-on' : judgeRead(asked.preconditions, version);
+  if (verdict === 'failed') throw preconditionFailed(key, version);
   const headers: (string | number)[] = [
-    'Content-Type',
-    record.contentType ?? DEFAULT_CONTENT_TYPE,
     'ETag',
-    `"${record.version}"`,
-    'X-Content-Type-Options',
-    'nosniff',
-    'Content-Security-Policy',
-    'sandbox',
+    entityTagOf(version),
+    'Cache-Control',
+    'no-cache',
+    'Vary',
+    'Accept',
     'DistStore-Version',
-    record.version,
+    version,
     'DistStore-Partition',
-    partition,
+    holders.partition,
     'DistStore-Replicas',
-    replicas.join(','),
+    holders.replicas.join(','),
   ];
   if (record.expireAtMs !== 0)
     headers.push('DistStore-TTL', Math.max(1, Math.ceil((record.expireAtMs - nowMs) / 1000)));
-  return new Reply(200, headers, record.payload);
+  if (asked.consistency !== undefined) headers.push('DistStore-Consistency', asked.consistency);
+  if (verdict === 'not-modified') return new Reply(304, headers);
+  headers.push('X-Content-Type-Options', 'nosniff', 'Content-Security-Policy', 'sandbox');
+  if (prefers(asked.accept, JSON_TYPE, storedType))
+    return Reply.json(200, envelopeOf(key, record, holders), headers);
+  headers.push('Content-Type', storedType, 'Accept-Ranges', 'bytes');
+  const span =
+    asked.range === undefined || asked.isHead ? 'whole' : rangeOf(asked.range, asked.ifRange, record);
+  if (span === 'whole') return new Reply(200, headers, payload);
+  if (span === 'unsatisfiable') {
+    const detail = `The value has ${payload.length} bytes.`;
+    return refusalReply(refusal('range-not-satisfiable', detail), [
+      'Content-Range',
+      `bytes */${payload.length}`,
+    ]);
+  }
+  headers.push('Content-Range', `bytes ${span.first}-${span.last}/${payload.length}`);
+  return new Reply(206, headers, payload.subarray(span.first, span.last + 1));
 }
 
-/** What was done, for people and programs: key, version, and who holds it. */
-export function receiptReply(status: 200 | 201, key: Buffer, receipt: Receipt): Reply {
-  const { version, partition, replicas } = receipt;
-  return Reply.json(status, { ...nameOf(key), version, partition, replicas }, [
+function rangeOf(
+  range: string,
+  ifRange: string | undefined,
+  record: StoredRecord,
+): Span | 'unsatisfiable' | 'whole' {
+  const parsed = parseRange(range);
+  if (ifRange !== undefined && !ifRangeHolds(ifRange, record.version)) return 'whole';
+  return parsed === undefined ? 'whole' : spanOf(parsed, record.payload.length);
+}
+
+function envelopeOf(key: Buffer, record: StoredRecord, { partition, replicas }: Holders): object {
+  return { ...recordJson(key, record), ...valueText(record.payload), partition, replicas };
+}
+
+/** A record as listings and envelopes show it, without its value. */
+export function recordJson(
+  key: Buffer,
+  { version, expireAtMs, contentType }: Omit<StoredRecord, 'payload'>,
+): object {
+  return {
+    ...nameOf(key),
+    version,
+    ...(expireAtMs === 0 ? {} : { expireAtMs }),
+    ...(contentType === undefined ? {} : { contentType }),
+  };
+}
+
+/** What became of a write to `key`, with a receipt unless the client wants none. @throws StoreError as `problemOfResult` */
+export function writeReply(key: Buffer, done: Done, minimal: boolean): Reply {
+  const { result, partition, replicas } = done;
+  const members = receiptOf(result);
+  if (members === undefined) return answerWithoutEffect(key, result);
+  const { status, version, ...rest } = members;
+  const headers: (string | number)[] = [
     'ETag',
-    `"${version}"`,
+    entityTagOf(version),
     'DistStore-Version',
     version,
     'DistStore-Partition',
     partition,
     'DistStore-Replicas',
     replicas.join(','),
-  ]);
+  ];
+  if (done.repeated) headers.push('DistStore-Repeated', 'true');
+  if (minimal) return new Reply(204, [...headers, 'Preference-Applied', 'return=minimal']);
+  return Reply.json(status, { ...nameOf(key), ...rest, version, partition, replicas }, headers);
+}
+
+/** Status and members of the receipt of what has happened; undefined when nothing has. */
+export function receiptOf(
+  result: Result,
+): { readonly status: 200 | 201; readonly version: number; readonly [member: string]: unknown } | undefined {
+  switch (result.type) {
+    case 'stored':
+      return { status: result.created ? 201 : 200, version: result.version };
+    case 'deleted':
+      return { status: 200, version: result.version };
+    case 'number':
+      return { status: 200, version: result.version, value: jsonNumber(result.number) };
+    case 'length':
+      return { status: 200, version: result.version, length: result.length };
+    default:
+      return undefined;
+  }
+}
+
+/** As a number where JSON readers keep it exact, as text beyond 2^53. */
+function jsonNumber(text: string): number | string {
+  const number = Number(text);
+  return Number.isSafeInteger(number) ? number : text;
+}
+
+function answerWithoutEffect(key: Buffer, result: Result): Reply {
+  if (result.type === 'failed' && result.reason !== 'too-large')
+    return refusalReply(failureRefusal(result.reason));
+  throw errorOfResult(key, result);
+}
+
+/** The error that `result`, of an operation on one key that had no effect, is to a client. */
+export function errorOfResult(key: Buffer, result: Result): StoreError {
+  switch (result.type) {
+    case 'absent':
+      return keyNotFound(key);
+    case 'refused':
+      return preconditionFailed(key, result.version);
+    case 'failed':
+      return new StoreError('value-too-large', 'The value would become larger than maxValueBytes.', {
+        facts: { setting: 'maxValueBytes' },
+      });
+    default:
+      return new StoreError('internal', `An operation ended as ${result.type}.`);
+  }
 }
 
 export function keyNotFound(key: Buffer): StoreError {
   return new StoreError('key-not-found', 'No value is stored under this key.', { facts: nameOf(key) });
+}
+
+/** @param version of what is stored; 0 = nothing is. */
+export function preconditionFailed(key: Buffer, version: number): StoreError {
+  const detail = version === 0 ? 'No value is stored under this key.' : `The value has version ${version}.`;
+  return new StoreError('precondition-failed', detail, {
+    facts: { ...nameOf(key), version: version === 0 ? null : version },
+  });
 }

@@ -1,73 +1,220 @@
 /**
- * The data operations as HTTP sees them: from key bytes and a request to an answer. The documented routes, their GET
- * aliases and the resource API are three sets of URLs over these.
+ * The data operations on one key as HTTP sees them: from key bytes and a request to an answer. The documented routes,
+ * their GET aliases and the resource API are three sets of URLs over these, with the same headers and conditions.
  */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { Inject, Injectable } from '@nestjs/common';
-import { StoreError } from '@diststore/base';
-import { readBody, Reply } from '@diststore/http';
+import { parseInt64, StoreError } from '@diststore/base';
+import type { Condition, SetExpiry, WriteOperation } from '@diststore/data';
+import { Reply } from '@diststore/http';
 import { systemClock } from '@diststore/process';
+import type { Request } from '@diststore/replication';
 
+import { MapFollower } from '../cluster/map-follower.js';
+import { type Consistency, CONSISTENCIES } from '../data/consistency.js';
 import type { Found, Keyspace } from '../data/keyspace.js';
 import type { WorkerConfig } from '../worker.options.js';
 import { KEYSPACE, WORKER_CONFIG } from '../worker.tokens.js';
-import { keyNotFound, receiptReply, valueReply } from './answers.js';
-import { putOptionsOf, type Query } from './write-parameters.js';
+import { keyNotFound, type ReadRequest, valueReply, writeReply } from './answers.js';
+import { BodyBudget } from './body-budget.js';
+import { parseIdempotencyKey, requestOf } from './headers/idempotency-key.js';
+import { prefersMinimal } from './headers/prefer.js';
+import { conditionsOf, preconditionsOf } from './headers/preconditions.js';
+import { badParameter, type Query, shown, textOf } from './query.js';
+import { withBody } from './value-body.js';
+import { contentTypeOf, expiryOf } from './write-parameters.js';
+
+/** A value up to this size leaves with its header, or waits in a socket's buffer: it is not counted as in flight. */
+const UNCOUNTED_VALUE_BYTES_MAX = 16 * 1024;
 
 @Injectable()
 export class DataOperations {
+  /** Of all bodies of this worker, those of listings and batches included. */
+  readonly budget: BodyBudget;
+
   constructor(
     @Inject(KEYSPACE) private readonly keyspace: Keyspace,
     @Inject(WORKER_CONFIG) private readonly config: WorkerConfig,
-  ) {}
+    @Inject(MapFollower) private readonly follower: Pick<MapFollower, 'required'>,
+  ) {
+    this.budget = BodyBudget.forValuesOf(config.maxValueBytes);
+  }
 
-  get(key: Buffer): Reply | Promise<Reply> {
+  get(key: Buffer, request: IncomingMessage, response: ServerResponse, query: Query): Reply | Promise<Reply> {
+    const asked = readRequestOf(request, query);
     const found = this.keyspace.get(key);
     return found instanceof Promise
-      ? found.then((awaited) => this.answer(key, awaited))
-      : this.answer(key, found);
+      ? found.then((awaited) => this.answer(key, awaited, asked, response))
+      : this.answer(key, found, asked, response);
   }
 
   /** Stores the request's body. */
   async putBody(key: Buffer, request: IncomingMessage, query: Query): Promise<Reply> {
-    const options = putOptionsOf(request, query, systemClock.wallNowMs());
-    const value = await readBody(request, { maxBytes: this.config.maxValueBytes });
-    return this.put(key, value, options);
+    const asked = writeRequestOf(request);
+    const contentType = contentTypeOf(request);
+    const expiry = expiryOf(query);
+    return this.withValue(request, (value) => {
+      const { conditions } = asked;
+      return this.write(key, asked, {
+        type: 'put',
+        key,
+        value,
+        contentType,
+        expiry,
+        conditions,
+        returnOld: false,
+      });
+    });
   }
 
   /** Stores a value that came in the URL. The request must not have a body as well. */
   async putText(key: Buffer, text: string, request: IncomingMessage, query: Query): Promise<Reply> {
-    const { expireAtMs } = putOptionsOf(request, query, systemClock.wallNowMs());
-    if (
-      request.headers['transfer-encoding'] !== undefined ||
-      Number(request.headers['content-length'] ?? 0) > 0
-    ) {
-      throw new StoreError(
-        'bad-request',
-        'The value is given twice: in the URL and in the body. Leave one out.',
-      );
+    const asked = writeRequestOf(request);
+    const expiry = expiryOf(query);
+    if (hasBody(request)) {
+      const detail = 'The value is given twice: in the URL and in the body. Leave one out.';
+      throw new StoreError('bad-request', detail);
     }
-    return this.put(key, Buffer.from(text), { expireAtMs });
+    const value = Buffer.from(text);
+    const { conditions } = asked;
+    const put = {
+      type: 'put',
+      key,
+      value,
+      contentType: undefined,
+      expiry,
+      conditions,
+      returnOld: false,
+    } as const;
+    return this.write(key, asked, put);
   }
 
-  async delete(key: Buffer): Promise<Reply> {
-    const receipt = await this.keyspace.delete(key);
-    if (receipt === undefined) throw keyNotFound(key);
-    return receiptReply(200, key, receipt);
+  async delete(key: Buffer, request: IncomingMessage): Promise<Reply> {
+    const asked = writeRequestOf(request);
+    return this.write(key, asked, { type: 'delete', key, conditions: asked.conditions, returnOld: false });
+  }
+
+  /** Adds `?by=`, default 1, to the number that is stored. */
+  async increment(key: Buffer, request: IncomingMessage, query: Query): Promise<Reply> {
+    const asked = writeRequestOf(request);
+    return this.write(key, asked, { type: 'add', key, by: summandOf(query), conditions: asked.conditions });
+  }
+
+  /** Puts the request's body behind what is stored. */
+  async append(key: Buffer, request: IncomingMessage): Promise<Reply> {
+    const asked = writeRequestOf(request);
+    const { conditions } = asked;
+    return this.withValue(request, (value) =>
+      this.write(key, asked, { type: 'append', key, value, conditions }),
+    );
+  }
+
+  /** Gives the value another lifetime. @throws StoreError bad-parameter: no lifetime is given. */
+  async touch(key: Buffer, request: IncomingMessage, query: Query): Promise<Reply> {
+    const expiry = expiryOf(query);
+    if (expiry.type !== 'in') throw badParameter('ttl', 'Give ttl (seconds) or ttlMs (milliseconds)');
+    return this.setExpiry(key, request, expiry);
+  }
+
+  /** Takes the value's lifetime off. */
+  async persist(key: Buffer, request: IncomingMessage): Promise<Reply> {
+    return this.setExpiry(key, request, { type: 'never' });
   }
 
   async clear(): Promise<Reply> {
     return Reply.json(200, await this.keyspace.clear());
   }
 
-  private async put(key: Buffer, value: Buffer, options: Parameters<Keyspace['put']>[2]): Promise<Reply> {
-    const receipt = await this.keyspace.put(key, value, options);
-    return receiptReply(receipt.created ? 201 : 200, key, receipt);
+  private setExpiry(key: Buffer, request: IncomingMessage, expiry: SetExpiry['expiry']): Promise<Reply> {
+    const asked = writeRequestOf(request);
+    const { conditions } = asked;
+    return this.write(key, asked, {
+      type: 'set-expiry',
+      key,
+      expiry,
+      rules: [],
+      conditions,
+      returnOld: false,
+    });
   }
 
-  private answer(key: Buffer, { record, holders }: Found): Reply {
-    if (record === undefined) throw keyNotFound(key);
-    return valueReply(record, holders, systemClock.wallNowMs());
+  private async write(key: Buffer, asked: WriteRequest, operation: WriteOperation): Promise<Reply> {
+    const done = await this.keyspace.perform(operation, this.requestOf(asked, operation));
+    return writeReply(key, done, asked.minimal);
   }
+
+  private requestOf({ idempotencyKey }: WriteRequest, operation: WriteOperation): Request | undefined {
+    if (idempotencyKey === undefined) return undefined;
+    return requestOf(idempotencyKey, this.follower.required().settings.clusterId, operation);
+  }
+
+  private withValue<T>(request: IncomingMessage, use: (value: Buffer) => Promise<T>): Promise<T> {
+    const bound = { maxBytes: this.config.maxValueBytes, setting: 'maxValueBytes' };
+    return withBody(request, this.budget, bound, use);
+  }
+
+  private answer(
+    key: Buffer,
+    { record, holders }: Found,
+    asked: ReadRequest,
+    response: ServerResponse,
+  ): Reply {
+    if (record === undefined) throw keyNotFound(key);
+    const reply = valueReply(key, record, holders, asked, systemClock.wallNowMs());
+    const bytes = asked.isHead ? 0 : (reply.body?.length ?? 0);
+    if (bytes > UNCOUNTED_VALUE_BYTES_MAX) this.budget.takeUntilSent(bytes, response);
+    return reply;
+  }
+}
+
+interface WriteRequest {
+  readonly conditions: readonly Condition[];
+  /** Whether the client wants no receipt. */
+  readonly minimal: boolean;
+  readonly idempotencyKey: string | undefined;
+}
+
+/** @throws StoreError bad-request */
+function writeRequestOf({ headers }: IncomingMessage): WriteRequest {
+  const idempotencyKey = headers['idempotency-key'];
+  return {
+    conditions: conditionsOf(preconditionsOf(headers)),
+    minimal: prefersMinimal(headers['prefer'] as string | undefined),
+    // Node joins a header that occurs twice, except for a few that this is none of.
+    idempotencyKey: idempotencyKey === undefined ? undefined : parseIdempotencyKey(idempotencyKey as string),
+  };
+}
+
+/** @throws StoreError bad-request, bad-parameter */
+function readRequestOf({ method, headers }: IncomingMessage, query: Query): ReadRequest {
+  return {
+    isHead: method === 'HEAD',
+    preconditions: preconditionsOf(headers),
+    accept: headers.accept,
+    range: headers.range,
+    ifRange: headers['if-range'] as string | undefined,
+    consistency: consistencyOf(query) === undefined ? undefined : SERVED,
+  };
+}
+
+/** What every read is served as, whatever was asked for: it is fresh enough for all of them. */
+const SERVED: Consistency = 'linearizable';
+
+function consistencyOf(query: Query): Consistency | undefined {
+  const text = textOf(query, 'consistency');
+  const consistency = CONSISTENCIES.find((name) => name === text);
+  if (text === undefined || consistency !== undefined) return consistency;
+  throw badParameter('consistency', `consistency is ${CONSISTENCIES.join(', ')}, not ${shown(text)}`);
+}
+
+function summandOf(query: Query): bigint {
+  const text = textOf(query, 'by') ?? '1';
+  const by = parseInt64(Buffer.from(text));
+  if (by !== undefined) return BigInt(by);
+  throw badParameter('by', `by is a whole number of 64 bits, not ${shown(text)}`);
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }

@@ -1,22 +1,44 @@
 /** The documented data routes: put, get, delete, clear. */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 
-import { Controller, Delete, Get, Inject, Param, Put, Query as QueryOf, Req } from '@nestjs/common';
+import { Controller, Delete, Get, Inject, Param, Put, Query as QueryOf, Req, Res } from '@nestjs/common';
 import type { Reply } from '@diststore/http';
 
 import { DataOperations } from './data-operations.js';
-import type { Query } from './write-parameters.js';
+import { DELETE_ANSWERS, PUT_ANSWERS, READ_ANSWERS } from './openapi/answers.js';
+import { Described } from './openapi/described.js';
+import { KEY, PUT_PARAMETERS, READ_PARAMETERS, VALUE, WRITE_HEADERS } from './openapi/parameters.js';
+import type { Query } from './query.js';
 
 @Controller()
 export class DataController {
   constructor(@Inject(DataOperations) private readonly data: DataOperations) {}
 
   @Get('get/:key')
-  get(@Param('key') key: string): Reply | Promise<Reply> {
-    return this.data.get(Buffer.from(key));
+  @Described({
+    tag: 'documented routes',
+    summary: 'The value, exactly as it was stored',
+    parameters: [KEY, ...READ_PARAMETERS],
+    answers: READ_ANSWERS,
+    produces: ['application/octet-stream', 'application/json'],
+  })
+  get(
+    @Param('key') key: string,
+    @Req() request: IncomingMessage,
+    @Res({ passthrough: true }) response: ServerResponse,
+    @QueryOf() query: Query,
+  ): Reply | Promise<Reply> {
+    return this.data.get(Buffer.from(key), request, response, query);
   }
 
   @Put('put/:key')
+  @Described({
+    tag: 'documented routes',
+    summary: 'Stores the body',
+    parameters: [KEY, ...PUT_PARAMETERS],
+    body: { type: 'application/octet-stream', description: 'The value, any bytes.' },
+    answers: PUT_ANSWERS,
+  })
   putBody(
     @Param('key') key: string,
     @Req() request: IncomingMessage,
@@ -26,6 +48,12 @@ export class DataController {
   }
 
   @Put('put/:key/:value')
+  @Described({
+    tag: 'documented routes',
+    summary: 'Stores the value in the URL',
+    parameters: [KEY, VALUE, ...PUT_PARAMETERS],
+    answers: PUT_ANSWERS,
+  })
   putText(
     @Param('key') key: string,
     @Param('value') value: string,
@@ -36,11 +64,22 @@ export class DataController {
   }
 
   @Delete('delete/:key')
-  delete(@Param('key') key: string): Promise<Reply> {
-    return this.data.delete(Buffer.from(key));
+  @Described({
+    tag: 'documented routes',
+    summary: 'Deletes the value',
+    parameters: [KEY, ...WRITE_HEADERS],
+    answers: DELETE_ANSWERS,
+  })
+  delete(@Param('key') key: string, @Req() request: IncomingMessage): Promise<Reply> {
+    return this.data.delete(Buffer.from(key), request);
   }
 
   @Delete('clear')
+  @Described({
+    tag: 'documented routes',
+    summary: 'Deletes every key of the keyspace that this worker serves',
+    answers: { 200: 'How many keys were removed, and on which workers.' },
+  })
   clear(): Promise<Reply> {
     return this.data.clear();
   }

@@ -1,58 +1,192 @@
 /**
  * The resource API: one resource per key. A key may hold slashes as they are, and a trailing slash is part of it; a
- * key of arbitrary bytes is given as base64url in `key64`.
+ * key of arbitrary bytes is given as base64url in `key64`. Without a key it is the listing.
  */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 
-import { Controller, Delete, Get, Inject, Param, Put, Query as QueryOf, Req } from '@nestjs/common';
-import { StoreError } from '@diststore/base';
+import {
+  Controller,
+  Delete,
+  Get,
+  HttpCode,
+  Inject,
+  Param,
+  Post,
+  Put,
+  Query as QueryOf,
+  Req,
+  Res,
+  type StreamableFile,
+} from '@nestjs/common';
 import type { Reply } from '@diststore/http';
 
+import { MapFollower } from '../cluster/map-follower.js';
+import type { Keyspace } from '../data/keyspace.js';
+import { KEYSPACE } from '../worker.tokens.js';
 import { DataOperations } from './data-operations.js';
-import type { Query } from './write-parameters.js';
+import { keyActionOf } from './key-action.js';
+import { Listing } from './listing.js';
+import { DELETE_ANSWERS, PUT_ANSWERS, READ_ANSWERS } from './openapi/answers.js';
+import { Described } from './openapi/described.js';
+import {
+  ACTION,
+  INCR_BY,
+  KEY,
+  KEY64,
+  KEYS_ONLY,
+  LIMIT,
+  PUT_PARAMETERS,
+  RANGE_PARAMETERS,
+  READ_PARAMETERS,
+  WRITE_HEADERS,
+} from './openapi/parameters.js';
+import { badParameter, checkNames, type Query, base64urlOf, textOf } from './query.js';
+
+const READ = ['consistency'];
+const WRITE = ['ttl', 'ttlMs'];
+const ACTION_PARAMETERS = { incr: ['by'], append: [], touch: WRITE, persist: [] } as const;
 
 @Controller('v1/kv')
 export class KvController {
-  constructor(@Inject(DataOperations) private readonly data: DataOperations) {}
+  private readonly listing: Listing;
+
+  constructor(
+    @Inject(DataOperations) private readonly data: DataOperations,
+    @Inject(KEYSPACE) keyspace: Keyspace,
+    @Inject(MapFollower) follower: MapFollower,
+  ) {
+    this.listing = new Listing(keyspace, data.budget, follower);
+  }
 
   @Get()
-  get64(@QueryOf() query: Query): Reply | Promise<Reply> {
-    return this.data.get(key64Of(query));
+  @Described({
+    tag: 'keys',
+    summary: 'Lists keys and values in key order, over the whole cluster',
+    details:
+      'A page of JSON, with a cursor that leads to the next; with `Accept: application/x-ndjson` one stream of lines, ' +
+      'of which the last says whether it is complete. With `key64`, the value of that key instead.',
+    parameters: [...RANGE_PARAMETERS, LIMIT, KEYS_ONLY, KEY64],
+    answers: { 200: 'A page, or the stream.' },
+    produces: ['application/json', 'application/x-ndjson'],
+  })
+  getOrList(
+    @Req() request: IncomingMessage,
+    @Res({ passthrough: true }) response: ServerResponse,
+    @QueryOf() query: Query,
+  ): Reply | Promise<Reply | StreamableFile> {
+    if (query['key64'] === undefined) return this.listing.list(request, response, query);
+    checkNames(query, ['key64', ...READ]);
+    return this.data.get(key64Of(query), request, response, query);
   }
 
   @Put()
+  @Described({
+    tag: 'keys',
+    summary: 'Stores the body under a key of any bytes',
+    parameters: [KEY64, ...PUT_PARAMETERS],
+    body: { type: 'application/octet-stream', description: 'The value, any bytes.' },
+    answers: PUT_ANSWERS,
+  })
   put64(@Req() request: IncomingMessage, @QueryOf() query: Query): Promise<Reply> {
+    checkNames(query, ['key64', ...WRITE]);
     return this.data.putBody(key64Of(query), request, query);
   }
 
   @Delete()
-  delete64(@QueryOf() query: Query): Promise<Reply> {
-    return this.data.delete(key64Of(query));
+  @Described({
+    tag: 'keys',
+    summary: 'Deletes the value of a key of any bytes',
+    parameters: [KEY64, ...WRITE_HEADERS],
+    answers: DELETE_ANSWERS,
+  })
+  delete64(@Req() request: IncomingMessage, @QueryOf() query: Query): Promise<Reply> {
+    checkNames(query, ['key64']);
+    return this.data.delete(key64Of(query), request);
   }
 
   @Get('*key')
-  get(@Param('key') key: string): Reply | Promise<Reply> {
-    return this.data.get(Buffer.from(key));
+  @Described({
+    tag: 'keys',
+    summary: 'The value, exactly as it was stored',
+    parameters: [KEY, ...READ_PARAMETERS],
+    answers: READ_ANSWERS,
+    produces: ['application/octet-stream', 'application/json'],
+  })
+  get(
+    @Param('key') key: string,
+    @Req() request: IncomingMessage,
+    @Res({ passthrough: true }) response: ServerResponse,
+    @QueryOf() query: Query,
+  ): Reply | Promise<Reply> {
+    checkNames(query, READ);
+    return this.data.get(Buffer.from(key), request, response, query);
   }
 
   @Put('*key')
+  @Described({
+    tag: 'keys',
+    summary: 'Stores the body',
+    parameters: [KEY, ...PUT_PARAMETERS],
+    body: { type: 'application/octet-stream', description: 'The value, any bytes.' },
+    answers: PUT_ANSWERS,
+  })
   put(@Param('key') key: string, @Req() request: IncomingMessage, @QueryOf() query: Query): Promise<Reply> {
+    checkNames(query, WRITE);
     return this.data.putBody(Buffer.from(key), request, query);
   }
 
   @Delete('*key')
-  delete(@Param('key') key: string): Promise<Reply> {
-    return this.data.delete(Buffer.from(key));
+  @Described({
+    tag: 'keys',
+    summary: 'Deletes the value',
+    parameters: [KEY, ...WRITE_HEADERS],
+    answers: DELETE_ANSWERS,
+  })
+  delete(
+    @Param('key') key: string,
+    @Req() request: IncomingMessage,
+    @QueryOf() query: Query,
+  ): Promise<Reply> {
+    checkNames(query, []);
+    return this.data.delete(Buffer.from(key), request);
+  }
+
+  /** incr, append, touch, persist. */
+  @Post('*rest')
+  @Described({
+    tag: 'keys',
+    summary: 'Changes a value in one step: <key>/incr, <key>/append, <key>/touch, <key>/persist',
+    details:
+      'incr adds `by` to a decimal integer, append puts the body behind the value, touch gives it another lifetime, ' +
+      'persist takes its lifetime off.',
+    parameters: [ACTION, INCR_BY, KEY64, ...PUT_PARAMETERS],
+    body: { type: 'application/octet-stream', description: 'append: what to put behind the value.' },
+    answers: { 200: 'Done; a receipt.', 204: 'Done; no receipt was wanted.' },
+  })
+  @HttpCode(200)
+  act(@Param('rest') rest: string, @Req() request: IncomingMessage, @QueryOf() query: Query): Promise<Reply> {
+    const { action, key: text } = keyActionOf(rest, (request.url ?? '').split('?', 1)[0] ?? '');
+    checkNames(query, [...(text === undefined ? ['key64'] : []), ...ACTION_PARAMETERS[action]]);
+    const key = text === undefined ? key64Of(query) : Buffer.from(text);
+    switch (action) {
+      case 'incr':
+        return this.data.increment(key, request, query);
+      case 'append':
+        return this.data.append(key, request);
+      case 'touch':
+        return this.data.touch(key, request, query);
+      case 'persist':
+        return this.data.persist(key, request);
+    }
   }
 }
 
-/** @throws StoreError bad-parameter: absent, repeated, or not base64url. */
-function key64Of({ key64 }: Query): Buffer {
-  // Canonical or nothing: two spellings of one key would be two names for one resource.
-  const key = Buffer.from(typeof key64 === 'string' ? key64 : '', 'base64url');
-  if (key.length === 0 || key.toString('base64url') !== key64) {
-    const detail = 'Name a key: /v1/kv/<key>, or /v1/kv?key64=<the key as base64url without padding>.';
-    throw new StoreError('bad-parameter', detail, { facts: { parameter: 'key64' } });
-  }
-  return key;
+/** @throws StoreError bad-parameter: absent, empty, repeated, or not base64url. */
+function key64Of(query: Query): Buffer {
+  const text = textOf(query, 'key64');
+  if (text !== undefined && text !== '') return base64urlOf('key64', text);
+  throw badParameter(
+    'key64',
+    'Name a key: /v1/kv/<key>, or /v1/kv?key64=<the key as base64url without padding>',
+  );
 }

@@ -9,7 +9,9 @@ import { Controller, Get, Inject, Param, Query as QueryOf, Req } from '@nestjs/c
 import { LegacyWrite, type Reply } from '@diststore/http';
 
 import { DataOperations } from './data-operations.js';
-import type { Query } from './write-parameters.js';
+import { Described } from './openapi/described.js';
+import { KEY, VALUE } from './openapi/parameters.js';
+import type { Query } from './query.js';
 
 @Controller()
 export class LegacyWritesController {
@@ -17,6 +19,12 @@ export class LegacyWritesController {
 
   @Get('put/:key/:value')
   @LegacyWrite('PUT /put/<key>/<value>')
+  @Described({
+    tag: 'documented routes, as a plain GET',
+    summary: 'As PUT; for command lines, refused to browsers',
+    answers: { 200: 'A receipt.' },
+    parameters: [KEY, VALUE],
+  })
   put(
     @Param('key') key: string,
     @Param('value') value: string,
@@ -28,12 +36,23 @@ export class LegacyWritesController {
 
   @Get('delete/:key')
   @LegacyWrite('DELETE /delete/<key>')
-  delete(@Param('key') key: string): Promise<Reply> {
-    return this.data.delete(Buffer.from(key));
+  @Described({
+    tag: 'documented routes, as a plain GET',
+    summary: 'As DELETE; for command lines, refused to browsers',
+    answers: { 200: 'A receipt.' },
+    parameters: [KEY],
+  })
+  delete(@Param('key') key: string, @Req() request: IncomingMessage): Promise<Reply> {
+    return this.data.delete(Buffer.from(key), request);
   }
 
   @Get('clear')
   @LegacyWrite('DELETE /clear')
+  @Described({
+    tag: 'documented routes, as a plain GET',
+    summary: 'As DELETE; for command lines, refused to browsers',
+    answers: { 200: 'How many keys were removed.' },
+  })
   clear(): Promise<Reply> {
     return this.data.clear();
   }

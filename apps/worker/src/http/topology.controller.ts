@@ -12,6 +12,8 @@ import {
 import { MapFollower } from '../cluster/map-follower.js';
 import type { Keyspace } from '../data/keyspace.js';
 import { KEYSPACE } from '../worker.tokens.js';
+import { Described } from './openapi/described.js';
+import { KEY } from './openapi/parameters.js';
 
 @Controller('v1')
 export class TopologyController {
@@ -21,22 +23,43 @@ export class TopologyController {
   ) {}
 
   @Get('cluster')
+  @Described({
+    tag: 'cluster',
+    summary: 'The cluster as this worker knows it',
+    answers: { 200: 'Settings and totals.' },
+  })
   cluster(): ClusterDescription {
     return describeCluster(this.follower.required());
   }
 
   @Get('workers')
+  @Described({
+    tag: 'cluster',
+    summary: 'All workers as this worker knows them',
+    answers: { 200: 'One entry for each.' },
+  })
   workers(): WorkerDescription[] {
     return describeWorkers(this.follower.required());
   }
 
   @Get('partitions')
+  @Described({
+    tag: 'cluster',
+    summary: 'All partitions as this worker knows them',
+    answers: { 200: 'One entry for each.' },
+  })
   partitions(): PartitionDescription[] {
     return describePartitions(this.follower.required());
   }
 
   /** Where the key is, and what is stored under it, without the value. */
   @Get('explain/*key')
+  @Described({
+    tag: 'cluster',
+    summary: 'Where a key is, and what is stored under it, without the value',
+    answers: { 200: 'Slot, partition, holders, version, size, expiry.' },
+    parameters: [KEY],
+  })
   async explain(@Param('key') text: string): Promise<object> {
     const key = Buffer.from(text);
     const { record, holders } = await this.keyspace.get(key);

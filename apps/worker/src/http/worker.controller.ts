@@ -5,11 +5,12 @@ import { Reply } from '@diststore/http';
 import { request } from 'undici';
 
 import type { Keyspace } from '../data/keyspace.js';
-import { PartitionHost } from '../data/partition-host.js';
 import type { LinkStatus, MasterLink } from '../membership/master-link.js';
+import { WorkerReplicas } from '../replication/worker-replicas.js';
 import type { WorkerConfig } from '../worker.options.js';
 import { KEYSPACE, MASTER_LINK, WORKER_CONFIG, WORKER_IDENTITY } from '../worker.tokens.js';
 import type { WorkerIdentity } from '../worker-identity.js';
+import { Described } from './openapi/described.js';
 
 /** The master answers when the new worker serves, or says why it does not. */
 const CREATE_TIMEOUT_MS = 60_000;
@@ -19,12 +20,17 @@ export class WorkerController {
   constructor(
     @Inject(WORKER_IDENTITY) private readonly identity: WorkerIdentity,
     @Inject(KEYSPACE) private readonly keyspace: Keyspace,
-    @Inject(PartitionHost) private readonly host: PartitionHost,
+    @Inject(WorkerReplicas) private readonly replicas: WorkerReplicas,
     @Inject(MASTER_LINK) private readonly master: MasterLink | undefined,
     @Inject(WORKER_CONFIG) private readonly config: WorkerConfig,
   ) {}
 
   @Get()
+  @Described({
+    tag: 'workers',
+    summary: 'Connects this worker to its master, and shows it',
+    answers: { 200: 'What this worker is.' },
+  })
   async connect(): Promise<object> {
     const master: LinkStatus | { state: 'standalone' } = (await this.master?.connect()) ?? {
       state: 'standalone',
@@ -35,12 +41,17 @@ export class WorkerController {
       state: 'serving',
       keys,
       bytes,
-      partitions: this.host.primaries().length,
+      partitions: this.replicas.primaries().length,
       master,
     };
   }
 
   @Get(':index')
+  @Described({
+    tag: 'workers',
+    summary: 'Has the master create a worker',
+    answers: { 200: 'It runs already.' },
+  })
   async create(@Param('index') index: string): Promise<Reply> {
     const url = new URL(`/worker/${encodeURIComponent(index)}`, this.config.masterUrl);
     try {

@@ -1,0 +1,211 @@
+/** Commands about the server. Source: https://redis.io/docs/latest/commands/?group=server */
+import { parseInt64 } from '@diststore/base';
+import {
+  ACL_CATEGORIES,
+  commandCountReply,
+  commandDocsReply,
+  commandGetKeysAndFlagsReply,
+  commandGetKeysReply,
+  commandInfoReply,
+  commandListReply,
+  commandReply,
+  equalsIgnoringCase,
+  INTEGER_ERROR,
+  type Reply,
+  type ReplyEncoder,
+  SYNTAX_ERROR,
+  wrongArityError,
+} from '@diststore/redis';
+
+import type { Arguments, Implementation, Implementations } from '../implementation.js';
+import { describeServer } from '../server-info.js';
+import { applySettings, settingsMatching } from '../server-settings.js';
+import type { Session } from '../session.js';
+import { countKeys } from './keyspace.js';
+
+type Run = (session: Session, args: Arguments, out: ReplyEncoder) => void;
+
+function special(run: Run): Implementation {
+  return { kind: 'special', run };
+}
+
+function reply(make: (session: Session, args: Arguments) => Reply): Implementation {
+  return special((session, args, out) => out.reply(make(session, args)));
+}
+
+async function info({ server }: Session, args: Arguments, out: ReplyEncoder): Promise<void> {
+  const names = args.slice(1).map((name) => name.toString('latin1'));
+  const counts =
+    names.length === 0 || names.some((name) => /^(keyspace|all|everything|default)$/i.test(name));
+  // INFO must answer in any state: clients ask it whether the server is ready.
+  const keys = counts ? await countKeys(server).catch(() => 0) : 0;
+  out.verbatim('txt', describeServer(server, names, { keys }));
+}
+
+const USER = 'user default on nopass ~* &* +@all';
+
+const aclCat: Run = ({ server }, args, out) => {
+  const wanted = args[2];
+  if (args.length > 3) return out.error(wrongArityError('acl|cat').text);
+  if (wanted === undefined) {
+    out.arrayHeader(ACL_CATEGORIES.length);
+    for (const category of ACL_CATEGORIES) out.bulk(category);
+    return;
+  }
+  const category = ACL_CATEGORIES.find((known) => equalsIgnoringCase(wanted, known));
+  if (category === undefined) return out.error(`ERR Unknown category '${wanted.toString()}'`);
+  const names = server.commands
+    .all()
+    .map(({ command }) => command)
+    .filter(({ categories }) => categories.includes(category))
+    .map(({ fullName }) => fullName);
+  out.arrayHeader(names.length);
+  for (const name of names) out.bulk(name);
+};
+
+const configGet: Run = ({ server }, args, out) => {
+  const settings = settingsMatching(server, args.slice(2));
+  out.mapHeader(settings.length);
+  for (const [name, value] of settings) {
+    out.bulk(name);
+    out.bulk(value);
+  }
+};
+
+const configSet: Run = ({ server }, args, out) => {
+  if (args.length % 2 !== 0) return out.error(wrongArityError('config|set').text);
+  const refused = applySettings(server, args.slice(2));
+  if (refused === undefined) out.ok();
+  else out.error(refused.text);
+};
+
+const slowlogGet: Run = ({ server }, args, out) => {
+  const stated = args[2] === undefined ? SLOWLOG_COUNT_DEFAULT : parseInt64(args[2]);
+  if (args.length > 3) return out.error(SYNTAX_ERROR.text);
+  if (stated === undefined || stated < -1)
+    return out.error('ERR count should be greater than or equal to -1');
+  const entries = server.slowLog.entries.slice(0, stated === -1 ? undefined : Number(stated));
+  out.arrayHeader(entries.length);
+  for (const { id, atSeconds, durationUs, args: words, client, clientName } of entries) {
+    out.arrayHeader(6);
+    out.integer(id);
+    out.integer(atSeconds);
+    out.integer(durationUs);
+    out.arrayHeader(words.length);
+    for (const word of words) out.bulk(word);
+    out.bulk(client);
+    out.bulk(clientName);
+  }
+};
+
+const SLOWLOG_COUNT_DEFAULT = 10;
+
+const time: Run = ({ server }, _args, out) => {
+  const nowMs = server.context.nowMs;
+  const seconds = Math.floor(nowMs / 1000);
+  out.arrayHeader(2);
+  out.bulk(String(seconds));
+  out.bulk(String(Math.floor((nowMs - seconds * 1000) * 1000)));
+};
+
+/** Every worker is a master without replicas: see slot-map.ts. */
+const role: Run = (_session, _args, out) => {
+  out.arrayHeader(3);
+  out.bulk('master');
+  out.integer(0);
+  out.arrayHeader(0);
+};
+
+/**
+ * WAIT: every write was durable on all in-sync replicas before it was acknowledged, so the answer is known at once and
+ * waiting would not change it.
+ */
+const wait: Run = (session, args, out) => {
+  const wanted = parseInt64(args[1] as Buffer);
+  if (wanted === undefined) return out.error(INTEGER_ERROR.text);
+  const refused = timeoutError(args[2] as Buffer);
+  if (refused !== undefined) return out.error(refused);
+  out.integer(replicasOf(session));
+};
+
+const waitaof: Run = (session, args, out) => {
+  const local = parseInt64(args[1] as Buffer);
+  if (local === undefined) return out.error(INTEGER_ERROR.text);
+  if (local < 0 || local > 1) return out.error('ERR value is out of range, value must between 0 and 1');
+  const wanted = parseInt64(args[2] as Buffer);
+  if (wanted === undefined) return out.error(INTEGER_ERROR.text);
+  if (wanted < 0) return out.error('ERR value is out of range, must be positive');
+  const refused = timeoutError(args[3] as Buffer);
+  if (refused !== undefined) return out.error(refused);
+  out.arrayHeader(2);
+  out.integer(1);
+  out.integer(replicasOf(session));
+};
+
+function timeoutError(arg: Buffer): string | undefined {
+  const timeoutMs = parseInt64(arg);
+  if (timeoutMs === undefined) return 'ERR timeout is not an integer or out of range';
+  return timeoutMs < 0 ? 'ERR timeout is negative' : undefined;
+}
+
+/** Replicas besides the primary that have this connection's writes; before its first, the fewest of any partition. */
+function replicasOf({ holdersOfLastWrite, server }: Session): number {
+  if (holdersOfLastWrite !== undefined) return Math.max(0, holdersOfLastWrite - 1);
+  const counts = server.slots.map
+    ?.partitionRecords()
+    .flatMap(({ configuration }) => configuration?.insync.length ?? []);
+  return counts === undefined || counts.length === 0 ? 0 : Math.max(0, Math.min(...counts) - 1);
+}
+
+/** There is nothing of the kind, so nothing is to be flushed. */
+function nothingToFlush(refusal: string): Implementation {
+  return special((_session, args, out) => {
+    const mode = args[2];
+    const isKnown =
+      mode === undefined || equalsIgnoringCase(mode, 'async') || equalsIgnoringCase(mode, 'sync');
+    if (args.length > 3 || !isKnown) out.error(refusal);
+    else out.ok();
+  });
+}
+
+const LATENCY_DOCTOR =
+  'Latency is not recorded here. SLOWLOG GET shows slow commands, /metrics on the HTTP port how long fsyncs take.\n';
+
+export const serverCommands: Implementations = {
+  info: { kind: 'special', run: info },
+  time: special(time),
+  role: special(role),
+  wait: special(wait),
+  waitaof: special(waitaof),
+  'config|get': special(configGet),
+  'config|set': special(configSet),
+  'module|list': special((_session, _args, out) => out.arrayHeader(0)),
+  'slowlog|get': special(slowlogGet),
+  'slowlog|len': special(({ server }, _args, out) => out.integer(server.slowLog.entries.length)),
+  'slowlog|reset': special(({ server }, _args, out) => {
+    server.slowLog.reset();
+    out.ok();
+  }),
+  'latency|doctor': special((_session, _args, out) => out.verbatim('txt', LATENCY_DOCTOR)),
+  'latency|histogram': special((_session, _args, out) => out.mapHeader(0)),
+  'latency|history': special((_session, _args, out) => out.arrayHeader(0)),
+  'latency|latest': special((_session, _args, out) => out.arrayHeader(0)),
+  'latency|reset': special((_session, _args, out) => out.integer(0)),
+  'acl|whoami': special((_session, _args, out) => out.bulk('default')),
+  'acl|list': special((_session, _args, out) => {
+    out.arrayHeader(1);
+    out.bulk(USER);
+  }),
+  'acl|cat': special(aclCat),
+  'script|flush': nothingToFlush('ERR SCRIPT FLUSH only support SYNC|ASYNC option'),
+  'function|flush': nothingToFlush('ERR FUNCTION FLUSH only supports SYNC|ASYNC option'),
+  command: reply(({ server }) => commandReply(server.commands.table)),
+  'command|count': reply(({ server }) => commandCountReply(server.commands.table)),
+  'command|docs': reply(({ server }, args) => commandDocsReply(server.commands.table, args.slice(2))),
+  'command|info': reply(({ server }, args) => commandInfoReply(server.commands.table, args.slice(2))),
+  'command|list': reply(({ server }, args) => commandListReply(server.commands.table, args.slice(2))),
+  'command|getkeys': reply(({ server }, args) => commandGetKeysReply(server.commands.table, args.slice(2))),
+  'command|getkeysandflags': reply(({ server }, args) =>
+    commandGetKeysAndFlagsReply(server.commands.table, args.slice(2)),
+  ),
+};

@@ -1,0 +1,209 @@
+/**
+ * MULTI, EXEC and WATCH. What is queued becomes one transaction of the partition: it is one log entry, and the
+ * versions seen at WATCH are compared in the same step. So all keys, watched ones included, lie in one slot.
+ *
+ * A command that touches no key is run at EXEC, when the transaction is done, and its reply takes its place.
+ *
+ * Source: https://redis.io/docs/latest/develop/interact/transactions/
+ */
+import {
+  TRANSACTION_OPERATIONS_MAX,
+  type ReadOperation,
+  type Result,
+  type SingleWrite,
+} from '@diststore/data';
+import {
+  DISCARD_WITHOUT_MULTI_ERROR,
+  type ErrorReply,
+  EXEC_ABORT_ERROR,
+  EXEC_WITHOUT_MULTI_ERROR,
+  keysOf,
+  NESTED_MULTI_ERROR,
+  type ReplyEncoder,
+  WATCH_INSIDE_MULTI_ERROR,
+} from '@diststore/redis';
+
+import { errorReplyOf, failureReply } from '../error-replies.js';
+import type { Arguments, Context, Implementations } from '../implementation.js';
+import { WATCHED_KEYS_MAX } from '../redis-limits.js';
+import type { Session } from '../session.js';
+import type { QueuedCommand } from '../transaction-state.js';
+import { unexpectedResult } from '../unexpected-result.js';
+
+type Step = ReadOperation | SingleWrite;
+
+/** A queued command, ready: the operations that it adds, or the error that is its reply. */
+interface Planned {
+  readonly queued: QueuedCommand;
+  readonly steps: readonly Step[];
+  readonly error: ErrorReply | undefined;
+}
+
+const NO_STEPS: readonly Step[] = [];
+
+function plan(queued: QueuedCommand, context: Context): Planned {
+  const { bound, args } = queued;
+  const { implementation, command } = bound;
+  const done = (steps: readonly Step[] | ErrorReply): Planned =>
+    'kind' in steps ? { queued, steps: NO_STEPS, error: steps } : { queued, steps, error: undefined };
+  switch (implementation.kind) {
+    case 'read':
+    case 'read-many': {
+      const refused = implementation.kind === 'read-many' ? implementation.check?.(args) : undefined;
+      return done(refused ?? (keysOf(command, args) ?? []).map((key) => ({ type: 'get', key }) as const));
+    }
+    case 'write': {
+      const operation = implementation.operation(args, context);
+      return done('kind' in operation ? operation : [operation]);
+    }
+    case 'write-many':
+      return done(implementation.operations(args, context));
+    case 'special':
+      return done(NO_STEPS);
+  }
+}
+
+async function exec(session: Session, _args: Arguments, out: ReplyEncoder): Promise<void> {
+  const { transaction, server } = session;
+  if (!transaction.isOpen) return out.error(EXEC_WITHOUT_MULTI_ERROR.text);
+  const { queued, isBroken } = transaction;
+  const watched = transaction.watched();
+  transaction.reset();
+  if (isBroken) return out.error(EXEC_ABORT_ERROR.text);
+
+  const keys = [
+    ...watched.map(({ key }) => key),
+    ...queued.flatMap(({ bound, args }) => keysOf(bound.command, args) ?? []),
+  ];
+  const refusal =
+    server.crossSlotErrorOf(keys) ?? (keys[0] === undefined ? undefined : server.redirectionOf(keys[0]));
+  if (refusal !== undefined) return out.error(refusal.text);
+
+  const planned = queued.map((command) => plan(command, server.context));
+  const steps = planned.flatMap((command) => command.steps);
+  if (steps.length + watched.length > TRANSACTION_OPERATIONS_MAX)
+    return out.error(`ERR a transaction has at most ${TRANSACTION_OPERATIONS_MAX} operations`);
+  let results: readonly Result[] = [];
+  if (steps.length + watched.length > 0) {
+    const { result, replicas } = await server.keyspace.perform({
+      type: 'transaction',
+      compare: watched.map(({ key, version }) => ({
+        key,
+        conditions: [version === 0 ? { type: 'absent' } : { type: 'version', anyOf: [version] }],
+      })),
+      then: steps,
+      otherwise: [],
+      continueOnFailure: true,
+    });
+    if (result.type === 'failed') return out.error(failureReply(result.reason).text);
+    if (result.type !== 'transaction') throw unexpectedResult(result);
+    if (!result.held) return out.nullArray();
+    if (steps.some(({ type }) => type !== 'get')) session.holdersOfLastWrite = replicas.length;
+    results = result.results;
+  }
+  await replyAll(session, planned, results, out);
+}
+
+async function replyAll(
+  session: Session,
+  planned: readonly Planned[],
+  results: readonly Result[],
+  out: ReplyEncoder,
+): Promise<void> {
+  out.arrayHeader(planned.length);
+  let at = 0;
+  for (const { queued, steps, error } of planned) {
+    const own = results.slice(at, at + steps.length);
+    at += steps.length;
+    if (error !== undefined) out.error(error.text);
+    else await replyOne(session, queued, own, out);
+  }
+}
+
+async function replyOne(
+  session: Session,
+  { bound, args }: QueuedCommand,
+  results: readonly Result[],
+  out: ReplyEncoder,
+): Promise<void> {
+  const { implementation } = bound;
+  const { context } = session.server;
+  const failed = results.find((result) => result.type === 'failed');
+  if (failed?.type === 'failed') return out.error(failureReply(failed.reason).text);
+  bound.calls += 1;
+  switch (implementation.kind) {
+    case 'read':
+      return implementation.reply(recordOf(results[0] as Result), args, out, context);
+    case 'read-many':
+      return implementation.reply(results.map(recordOf), args, out);
+    case 'write':
+      return implementation.reply(results[0] as Result, args, out, context);
+    case 'write-many':
+      return implementation.reply(results, args, out);
+    case 'special':
+      try {
+        await implementation.run(session, args, out);
+      } catch (failure) {
+        const reply = errorReplyOf(failure);
+        if (reply === undefined) throw failure;
+        out.error(reply.text);
+      }
+  }
+}
+
+function recordOf(result: Result) {
+  if (result.type !== 'value') throw unexpectedResult(result);
+  return result.record;
+}
+
+async function watch(session: Session, args: Arguments, out: ReplyEncoder): Promise<void> {
+  const { server, transaction } = session;
+  const keys = args.slice(1);
+  const redirection = server.redirectionOfAll(keys);
+  if (redirection !== undefined) return out.error(redirection.text);
+  if (transaction.watchedCount + keys.length > WATCHED_KEYS_MAX)
+    return out.error(`ERR a connection watches at most ${WATCHED_KEYS_MAX} keys`);
+  const unwatched = keys.filter((key) => !transaction.isWatched(key));
+  const versions = await Promise.all(
+    unwatched.map(async (key) => (await server.keyspace.get(key)).record?.version ?? 0),
+  );
+  unwatched.forEach((key, i) => transaction.watch(key, versions[i] as number));
+  out.ok();
+}
+
+export const transactionCommands: Implementations = {
+  multi: {
+    kind: 'special',
+    inMulti: 'at-once',
+    run: ({ transaction }, _args, out) => {
+      if (transaction.isOpen) return out.error(NESTED_MULTI_ERROR.text);
+      transaction.open();
+      out.ok();
+    },
+  },
+  exec: { kind: 'special', inMulti: 'at-once', run: exec },
+  discard: {
+    kind: 'special',
+    inMulti: 'at-once',
+    run: ({ transaction }, _args, out) => {
+      if (!transaction.isOpen) return out.error(DISCARD_WITHOUT_MULTI_ERROR.text);
+      transaction.reset();
+      out.ok();
+    },
+  },
+  watch: {
+    kind: 'special',
+    inMulti: 'at-once',
+    run: (session, args, out) => {
+      if (session.transaction.isOpen) return out.error(WATCH_INSIDE_MULTI_ERROR.text);
+      return watch(session, args, out);
+    },
+  },
+  unwatch: {
+    kind: 'special',
+    run: ({ transaction }, _args, out) => {
+      transaction.unwatch();
+      out.ok();
+    },
+  },
+};

@@ -1,0 +1,114 @@
+/** Opens the Redis ports that a worker is configured for, and says where others reach them. */
+import type { Clock } from '@diststore/base';
+import type { Address, ClusterMap, WorkerIndex } from '@diststore/cluster';
+import type { Log } from '@diststore/process';
+
+import type { RedisKeyspace } from './redis-keyspace.js';
+import { type RedisMode, RedisServer } from './redis-server.js';
+
+/** Worker i listens on these ports plus i, unless it is told otherwise. */
+export const REDIS_PORT_BASE = 7000;
+export const REDIS_GATEWAY_PORT_BASE = 8000;
+
+/** The options of a worker that are about its Redis ports. */
+export interface RedisConfig {
+  /** Undefined: the default; 0: none. */
+  readonly redisPort: number | undefined;
+  readonly redisGatewayPort: number | undefined;
+  readonly redisAdvertisedHost: string | undefined;
+  readonly redisAdvertisedPort: number | undefined;
+  readonly redisGatewayAdvertisedPort: number | undefined;
+  readonly redisMaxClients: number;
+  readonly redisIdleTimeoutMs: number;
+  readonly redisOutputBytes: number;
+  readonly maxValueBytes: number;
+  readonly host: string;
+  readonly standalone: boolean;
+}
+
+export interface RedisPlan {
+  readonly mode: RedisMode;
+  readonly port: number;
+  /** As clients and other workers reach it; an IPv6 address without brackets. */
+  readonly announced: Address;
+}
+
+/**
+ * The ports that this configuration asks for. A worker that stands alone has no cluster port: its keys have no slots.
+ * @param host under which others reach this worker.
+ */
+export function redisPlans(config: RedisConfig, index: number, host: string): readonly RedisPlan[] {
+  const announcedHost = config.redisAdvertisedHost ?? host;
+  const clusterPort = config.standalone ? 0 : (config.redisPort ?? REDIS_PORT_BASE + index);
+  const gatewayPort = config.redisGatewayPort ?? REDIS_GATEWAY_PORT_BASE + index;
+  const plans: RedisPlan[] = [];
+  if (clusterPort !== 0) {
+    const announced = { host: announcedHost, port: config.redisAdvertisedPort ?? clusterPort };
+    plans.push({ mode: 'cluster', port: clusterPort, announced });
+  }
+  if (gatewayPort !== 0) {
+    const announced = { host: announcedHost, port: config.redisGatewayAdvertisedPort ?? gatewayPort };
+    plans.push({ mode: 'gateway', port: gatewayPort, announced });
+  }
+  return plans;
+}
+
+/** What a registration says of the Redis ports. */
+export function redisAddresses(plans: readonly RedisPlan[]): {
+  readonly redisCluster: Address | null;
+  readonly redisGateway: Address | null;
+} {
+  const of = (mode: RedisMode): Address | null => plans.find((plan) => plan.mode === mode)?.announced ?? null;
+  return { redisCluster: of('cluster'), redisGateway: of('gateway') };
+}
+
+export interface RedisParts {
+  readonly config: RedisConfig;
+  readonly plans: readonly RedisPlan[];
+  readonly self: WorkerIndex;
+  readonly keyspace: RedisKeyspace;
+  /** Undefined until the master was heard of. */
+  readonly map: () => ClusterMap | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly fatal: (error: unknown) => void;
+}
+
+/**
+ * Opens the ports; the caller closes them. All of them or none.
+ * @throws StoreError address-in-use, bad-parameter
+ */
+export async function startRedis({ config, plans, ...parts }: RedisParts): Promise<RedisServer[]> {
+  const { keyspace, clock, log, fatal } = parts;
+  const cluster = {
+    self: parts.self,
+    get map() {
+      return parts.map();
+    },
+  };
+  const opened: RedisServer[] = [];
+  try {
+    for (const { mode, port, announced } of plans) {
+      const redis = await RedisServer.listen({
+        mode,
+        host: config.host,
+        port,
+        announced,
+        keyspace,
+        cluster,
+        maxValueBytes: config.maxValueBytes,
+        maxClients: config.redisMaxClients,
+        idleTimeoutMs: config.redisIdleTimeoutMs,
+        outputBytesMax: config.redisOutputBytes,
+        clock,
+        log,
+        fatal,
+      });
+      opened.push(redis);
+    }
+  } catch (error) {
+    await Promise.all(opened.map((redis) => redis.close(0)));
+    throw error;
+  }
+  return opened;
+}
