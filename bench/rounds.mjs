@@ -4,7 +4,8 @@
  * median over the rounds is shown, with the spread.
  *
  * A row (rows/) is
- *     name           for --only
+ *     name, suite    for --only: the row alone, or with the others of its suite
+ *     tools          optional: programs that must be on the PATH; without them the row is skipped
  *     title          what is measured
  *     unit           of its values: a rate, of which more is better, or `s` or `MiB`, of which less is
  *     rounds         optional: (settings) => how many, where that is not `settings.rounds`

@@ -17,6 +17,7 @@ import { legend, outcome, table } from './report.mjs';
 import { measureRow } from './rounds.mjs';
 import { ROWS } from './rows/index.mjs';
 import { Stage } from './stage.mjs';
+import { missingTools } from './tools.mjs';
 import { CONNECTIONS, KEYS, VALUE } from './workload.mjs';
 
 /** How much is measured. `quick` shows that everything runs and roughly where it stands; it is not to be quoted. */
@@ -28,6 +29,7 @@ const SETTINGS = {
     warmUpMs: 200,
     roundMs: 1000,
     storeRoundMs: 500,
+    redisRequests: 40_000,
     starts: 3,
     settleMs: 8000,
   },
@@ -38,6 +40,7 @@ const SETTINGS = {
     warmUpMs: 50,
     roundMs: 200,
     storeRoundMs: 200,
+    redisRequests: 2000,
     starts: 1,
     settleMs: 500,
   },
@@ -46,17 +49,18 @@ const SETTINGS = {
 const USAGE = `Usage: npm run bench -- [--quick] [--only <name>,…] [--json <file>] [--data-dir <folder>] [--list]
 
   --quick      about half a minute instead of four: fewer keys, fewer and shorter rounds
-  --only       these rows only
+  --only       these rows, or all rows of these suites, only
   --json       also write every sample to this file
   --data-dir   where the data is kept meanwhile; default ./data, as for npm start, not the system's
                temporary folder, which may be in memory, where an fsync costs nothing
-  --list       name the rows
+  --list       name the rows and their suites
 `;
 
 async function main() {
   const options = parsed();
   if (options.help) process.stdout.write(USAGE);
-  else if (options.list) for (const { name, title } of ROWS) console.log(`${name.padEnd(14)} ${title}`);
+  else if (options.list)
+    for (const { name, suite, title } of ROWS) console.log(`${suite.padEnd(8)} ${name.padEnd(14)} ${title}`);
   else await bench(options);
 }
 
@@ -66,9 +70,10 @@ function parsed() {
   try {
     const options = parseArgs({ options: Object.fromEntries([...flags, ...values]) }).values;
     const only = options.only?.split(',') ?? ROWS.map(({ name }) => name);
-    const unknown = only.filter((name) => !ROWS.some((row) => row.name === name));
-    if (unknown.length > 0) throw new Error(`no such row: ${unknown.join(', ')}`);
-    return { ...options, rows: ROWS.filter(({ name }) => only.includes(name)) };
+    const isOf = (row, name) => row.name === name || row.suite === name;
+    const unknown = only.filter((name) => !ROWS.some((row) => isOf(row, name)));
+    if (unknown.length > 0) throw new Error(`no such row or suite: ${unknown.join(', ')}`);
+    return { ...options, rows: ROWS.filter((row) => only.some((name) => isOf(row, name))) };
   } catch (error) {
     throw new Failure(error.message, { advice: USAGE });
   }
@@ -90,11 +95,16 @@ async function bench({ rows, quick, json, 'data-dir': dataDir = join(root, 'data
   try {
     const about = machine(folder.path);
     for (const row of rows) {
+      const missing = missingTools(row.tools ?? []);
+      if (missing.length > 0) {
+        console.log(`${row.name}: skipped, ${missing.join(' and ')} not on the PATH`);
+        continue;
+      }
       stage = new Stage(folder.path, settings, cores);
       done.push(await measured(row, stage));
       await stage.close();
     }
-    report({ about, cores, settings, rows: done, json });
+    if (done.length > 0) report({ about, cores, settings, rows: done, json });
     console.log(`Took ${seconds(startMs)}.`);
   } finally {
     // While stopping, the failures of stopped programs are no news: the signal's handler ends the process.

@@ -30,7 +30,33 @@ const REQUESTS = {
   get: (key) => head(`GET /get/${key}`),
   put: (key) => `${head(`PUT /put/${key}`, `Content-Length: ${VALUE.length}\r\n`)}${VALUE}`,
   'put-url': (key) => head(`PUT /put/${key}/${VALUE}`),
+  txn: (key) =>
+    json('/v1/txn', { compare: [{ key, ifMatch: '*' }], then: [{ op: 'put', key, value: VALUE }] }),
+  list: (key) => head(`GET /v1/kv?start=${key}&limit=${PAGE_KEYS}`),
+  // etcd's JSON gateway, whose byte strings are base64.
+  'etcd-put': (key) => json('/v3/kv/put', { key: base64(key), value: base64(VALUE) }),
+  'etcd-get': (key) => json('/v3/kv/range', { key: base64(key) }),
+  'etcd-list': (key) => json('/v3/kv/range', { key: base64(key), range_end: ETCD_NO_END, limit: PAGE_KEYS }),
+  'etcd-txn': (key) =>
+    json('/v3/kv/txn', {
+      compare: [{ key: base64(key), target: 'VERSION', result: 'GREATER', version: 0 }],
+      success: [{ requestPut: { key: base64(key), value: base64(VALUE) } }],
+    }),
 };
+
+/** Keys of one page of a listing. */
+const PAGE_KEYS = 100;
+/** As the end of a range: one NUL, for every key from the start on. */
+const ETCD_NO_END = base64('\0');
+
+function json(path, value) {
+  const body = JSON.stringify(value);
+  return `${head(`POST ${path}`, `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n`)}${body}`;
+}
+
+function base64(text) {
+  return Buffer.from(text).toString('base64');
+}
 
 function head(start, headers = '') {
   return `${start} HTTP/1.1\r\nHost: 127.0.0.1\r\n${headers}\r\n`;

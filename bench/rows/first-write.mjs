@@ -14,6 +14,7 @@ const WORKERS = 3;
 
 export const firstWrite = {
   name: 'first-write',
+  suite: 'cluster',
   title: 'From npm start to the first acknowledged write',
   unit: 's',
   rounds: ({ starts }) => starts,

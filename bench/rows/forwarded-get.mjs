@@ -8,6 +8,7 @@ import { startFilledPair } from '../contestants/cluster.mjs';
 
 export const forwardedGet = {
   name: 'get-forwarded',
+  suite: 'cluster',
   title: 'HTTP GET, forwarded to the worker that holds the key',
   unit: 'requests/s',
   contestants: async (stage) => {

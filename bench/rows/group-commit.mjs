@@ -11,6 +11,7 @@ const STORES = new URL('../contestants/stores.mjs', import.meta.url);
 export function groupCommitRow(writers) {
   return {
     name: `commit-${writers}`,
+    suite: 'storage',
     title: `Group commit, ${writers} writers in flight`,
     unit: 'writes/s',
     contestants: async (stage) => {

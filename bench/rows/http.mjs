@@ -20,6 +20,7 @@ const PLAIN_NEST = new URL('../contestants/plain-nest.mjs', import.meta.url);
 export function httpRow({ name, title, kind, ratioMin }) {
   return {
     name,
+    suite: 'http',
     title,
     unit: 'requests/s',
     contestants: async (stage) => {

@@ -18,6 +18,7 @@ const MiB = 1024 * 1024;
 
 export const idleMemory = {
   name: 'idle-memory',
+  suite: 'cluster',
   title: 'Resident memory when idle, 1,000 keys',
   unit: 'MiB',
   rounds: () => 1,
