@@ -41,8 +41,8 @@ export class ProblemFilter implements ExceptionFilter {
   }
 
   private log(error: unknown, about: Problem): void {
-    // Refusals that a retry cures come in floods while a node is away; they are counted, not logged.
-    if (about.status < 500 || about.retryable) return;
+    // What is expected while a node is away comes in floods; it is counted, not logged.
+    if (about.status < 500 || about.retryable || about.code === 'outcome-unknown') return;
     if (isStoreError(error)) this.logger.error(`${about.code}: ${about.detail}`, error.stack);
     else if (error instanceof Error) this.logger.error(error.message, error.stack);
     else this.logger.error(`A value that is no Error was thrown: ${inspect(error)}`);

@@ -15,7 +15,7 @@ export type Formation =
     };
 
 /** Of a new cluster that was told no other. */
-export const DEFAULT_REPLICATION_FACTOR = 1;
+export const DEFAULT_REPLICATION_FACTOR = 3;
 
 export function newSettings(formation: Formation): Settings {
   const id = clusterId(randomBytes(16).toString('hex'));
