@@ -148,7 +148,7 @@ function clusterProviders({ config, lifecycle, logger }: Program<WorkerConfig>):
           logBudgetBytes: config.logBudgetBytes,
           announced: {
             http: addressOf(config),
-            ...redisAddresses(redisPlans(config, index, host)),
+            ...redisAddresses(redisPlans(config, host)),
             labels: { host: config.labelHost ?? host, zone: config.labelZone ?? '' },
             weight: config.weight,
           },

@@ -5,12 +5,14 @@ import { processOptions } from '@diststore/process';
 import { z } from 'zod';
 
 import { CLIENTS_MAX_DEFAULT, OUTPUT_BYTES_MAX } from './redis/redis-limits.js';
+import { REDIS_GATEWAY_PORT_OFFSET, REDIS_PORT_OFFSET } from './redis/start-redis.js';
 
 const MiB = 1024 * 1024;
 
 /** A worker with index i listens on this port plus i. */
 export const HTTP_PORT_BASE = 5000;
 const INDEX_MAX = 999;
+const PORT_MAX = 65_535;
 
 export const workerOptions = defineOptions({
   program: 'nest start worker --',
@@ -118,13 +120,13 @@ export const workerOptions = defineOptions({
     }),
     redisPort: option({
       schema: integer({ min: 0, max: 65_535 }),
-      defaultText: '7000 plus the index',
+      defaultText: 'the HTTP port plus 2000',
       summary: 'Redis port that redirects as a Redis Cluster does; 0: none',
       group: 'Redis',
     }),
     redisGatewayPort: option({
       schema: integer({ min: 0, max: 65_535 }),
-      defaultText: '8000 plus the index',
+      defaultText: 'the HTTP port plus 3000',
       summary: 'Redis port that forwards instead, for clients of a single server; 0: none',
       group: 'Redis',
     }),
@@ -170,12 +172,20 @@ export const workerOptions = defineOptions({
       group: 'Limits',
     }),
   },
-  check: ({ index, httpPort }) =>
-    index === undefined && indexOfPort(httpPort) === undefined
-      ? [
-          `--index: needed, because port ${httpPort} is not ${HTTP_PORT_BASE} plus an index from 1 to ${INDEX_MAX}`,
-        ]
-      : [],
+  check: ({ index, httpPort, redisPort, redisGatewayPort, standalone }) => {
+    const problems: string[] = [];
+    if (index === undefined && indexOfPort(httpPort) === undefined)
+      problems.push(
+        `--index: needed, because port ${httpPort} is not ${HTTP_PORT_BASE} plus an index from 1 to ${INDEX_MAX}`,
+      );
+    if (!standalone && redisPort === undefined && httpPort + REDIS_PORT_OFFSET > PORT_MAX)
+      problems.push(`--redis-port: needed, because ${httpPort} plus ${REDIS_PORT_OFFSET} is no port`);
+    if (redisGatewayPort === undefined && httpPort + REDIS_GATEWAY_PORT_OFFSET > PORT_MAX)
+      problems.push(
+        `--redis-gateway-port: needed, because ${httpPort} plus ${REDIS_GATEWAY_PORT_OFFSET} is no port`,
+      );
+    return problems;
+  },
   foreignEnv: [
     'DISTSTORE_WORKERS',
     'DISTSTORE_STOP_WORKERS',

@@ -7,7 +7,6 @@ import { mapOnOne, partitionsInMemory, SELF } from '../../test/partitions-in-mem
 import type { Router } from '../routing/router.js';
 import { Keyspace } from './keyspace.js';
 import type { Partition } from './partition.js';
-import { SinglePartition } from './single-partition.js';
 
 const HERE = partitionId(0);
 const THERE = partitionId(1);

@@ -6,9 +6,9 @@ import type { Log } from '@diststore/process';
 import type { RedisKeyspace } from './redis-keyspace.js';
 import { type RedisMode, RedisServer } from './redis-server.js';
 
-/** Worker i listens on these ports plus i, unless it is told otherwise. */
-export const REDIS_PORT_BASE = 7000;
-export const REDIS_GATEWAY_PORT_BASE = 8000;
+/** Above the HTTP port, unless a worker is told otherwise: worker 1 at port 5001 has 7001 and 8001. */
+export const REDIS_PORT_OFFSET = 2000;
+export const REDIS_GATEWAY_PORT_OFFSET = 3000;
 
 /** The options of a worker that are about its Redis ports. */
 export interface RedisConfig {
@@ -23,6 +23,7 @@ export interface RedisConfig {
   readonly redisOutputBytes: number;
   readonly maxValueBytes: number;
   readonly host: string;
+  readonly httpPort: number;
   readonly standalone: boolean;
 }
 
@@ -37,10 +38,10 @@ export interface RedisPlan {
  * The ports that this configuration asks for. A worker that stands alone has no cluster port: its keys have no slots.
  * @param host under which others reach this worker.
  */
-export function redisPlans(config: RedisConfig, index: number, host: string): readonly RedisPlan[] {
+export function redisPlans(config: RedisConfig, host: string): readonly RedisPlan[] {
   const announcedHost = config.redisAdvertisedHost ?? host;
-  const clusterPort = config.standalone ? 0 : (config.redisPort ?? REDIS_PORT_BASE + index);
-  const gatewayPort = config.redisGatewayPort ?? REDIS_GATEWAY_PORT_BASE + index;
+  const clusterPort = config.standalone ? 0 : (config.redisPort ?? config.httpPort + REDIS_PORT_OFFSET);
+  const gatewayPort = config.redisGatewayPort ?? config.httpPort + REDIS_GATEWAY_PORT_OFFSET;
   const plans: RedisPlan[] = [];
   if (clusterPort !== 0) {
     const announced = { host: announcedHost, port: config.redisAdvertisedPort ?? clusterPort };

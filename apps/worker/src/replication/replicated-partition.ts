@@ -165,7 +165,7 @@ export class ReplicatedPartition implements Partition {
     });
     if (due.entries.length === 0) return false;
     const removed = this.isPrimary
-      ? await this.removeExpired(due.entries.map(({ key }) => parseExpiryKey(key).key))
+      ? await this.removeExpired(due.entries.map(({ key }) => parseExpiryKey(key)))
       : 0;
     const stale = this.staleIndexRows(due.entries);
     if (stale.length > 0) await this.storage.write(stale);
@@ -200,8 +200,12 @@ export class ReplicatedPartition implements Partition {
     return ops;
   }
 
-  private removeExpired(keys: readonly Buffer[]): Promise<number> {
+  /** Each by the row of the index that is its own: a key may have others, left of records that a clear has hidden. */
+  private removeExpired(
+    due: readonly { readonly key: Buffer; readonly expireAtMs: number }[],
+  ): Promise<number> {
     const { seat, host } = this;
+    const keys = due.map(({ key }) => key);
     let removed = 0;
     return new Promise((resolve, reject) => {
       if (seat.replica === undefined) throw notPrimary(this.id, undefined);
@@ -213,10 +217,10 @@ export class ReplicatedPartition implements Partition {
           const { clockMs, counts } = view;
           const ops: Op[] = [];
           let bytes = 0;
-          for (const key of keys) {
+          for (const { key, expireAtMs } of due) {
             const row = view.get(key);
-            if (row === undefined || row.expireAtMs === 0 || row.expireAtMs > clockMs) continue;
-            ops.push({ type: 'del', key, oldExpireAtMs: row.expireAtMs });
+            if (row?.expireAtMs !== expireAtMs || expireAtMs > clockMs) continue;
+            ops.push({ type: 'del', key, oldExpireAtMs: expireAtMs });
             bytes += key.length + row.payload.length;
           }
           removed = ops.length;

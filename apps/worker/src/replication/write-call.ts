@@ -14,7 +14,7 @@ import { nameOf } from './store/replica-reads.js';
 
 export interface WriteLimits extends DataLimits {
   /** Asked before data is added. */
-  readonly freeSpace?: FreeSpace | undefined;
+  readonly freeSpace?: Pick<FreeSpace, 'take'> | undefined;
 }
 
 const NOTHING = new Uint8Array(0);

@@ -215,7 +215,7 @@ export class Leftovers {
 }
 
 function baseOf(state: PartitionState | undefined): Seq | undefined {
-  return state?.log?.base ?? state?.applied;
+  return state?.log.base;
 }
 
 /** The record, if a clear has hidden it. Of a damaged one that is not known; it stays until it is written or deleted. */

@@ -2,15 +2,7 @@
 import { isStoreError, StoreError } from '@diststore/base';
 import { decodeInstalled, encodeInstalled } from '@diststore/replication';
 import type { AppliedState, InstalledState } from '@diststore/replication';
-import {
-  decodeState,
-  encodeState,
-  installedKey,
-  openRow,
-  sealRow,
-  stateKey,
-  withoutLog,
-} from '@diststore/storage';
+import { decodeState, encodeState, installedKey, openRow, sealRow, stateKey } from '@diststore/storage';
 import type { WriteOp } from '@diststore/storage';
 
 export function installedOp(partition: number, state: InstalledState): WriteOp {
@@ -38,14 +30,7 @@ export function stateOp(partition: number, state: AppliedState, clearPending: bo
 
 /** @throws StoreError store-corrupt, store-format */
 export function readApplied(row: Buffer): AppliedState {
-  const {
-    applied,
-    log = withoutLog(applied),
-    lastTimestampMs,
-    clearedThrough,
-    keys,
-    bytes,
-  } = decodeState(row);
+  const { applied, log, lastTimestampMs, clearedThrough, keys, bytes } = decodeState(row);
   return { applied, ...log, lastTimestampMs, clearedThrough, counts: { keys, bytes } };
 }
 
