@@ -21,10 +21,12 @@ import {
 import { MapFollower } from './cluster/map-follower.js';
 import { WorkerCluster } from './cluster/worker-cluster.js';
 import type { StorageMetrics } from './data/storage-metrics.js';
+import { BulkController } from './http/bulk.controller.js';
 import { DataController } from './http/data.controller.js';
 import { DataOperations } from './http/data-operations.js';
 import { KvController } from './http/kv.controller.js';
 import { LegacyWritesController } from './http/legacy-writes.controller.js';
+import { ApiDocumentController } from './http/openapi/api-document.controller.js';
 import { TopologyController } from './http/topology.controller.js';
 import { WorkerController } from './http/worker.controller.js';
 import { redisAddresses, redisPlans } from './redis/start-redis.js';
@@ -64,6 +66,8 @@ export class WorkerModule {
         DataController,
         LegacyWritesController,
         KvController,
+        BulkController,
+        ApiDocumentController,
         TopologyController,
         WorkerController,
       ],

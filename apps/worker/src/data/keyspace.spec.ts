@@ -41,7 +41,7 @@ describe('Keyspace', () => {
       },
       get: async (partition, key) => (partition === HERE ? here : there).get(key),
     };
-    keyspace = new Keyspace(router as Router, { primaries: () => [here] }, { maxValueBytes: 10 });
+    keyspace = new Keyspace(router as Router, { primaries: () => [here], replica: () => undefined }, { maxValueBytes: 10 });
   });
 
   it('does an operation where its key is, and says who holds it', async () => {

@@ -10,6 +10,8 @@ import type { Counts, Request } from '@diststore/replication';
 import type { StoredRecord } from '@diststore/storage';
 
 import type { Holders, Route, Router } from '../routing/router.js';
+import type { ReplicatedPartition } from '../replication/replicated-partition.js';
+import type { Consistency } from './consistency.js';
 import type { PageOptions, Partition, Performed, RecordPage } from './partition.js';
 
 export interface Found {
@@ -23,10 +25,25 @@ export interface Receipt extends Holders {
   readonly version: number;
 }
 
+/** The partitions of this worker. */
+export interface PartitionsHere {
+  /** Those that are led from here. */
+  primaries(): readonly Partition[];
+  /** The one that this worker has a replica of, in whatever role. */
+  replica(partition: PartitionId): Pick<ReplicatedPartition, 'readStale'> | undefined;
+}
+
+/** A record, and how fresh it is. */
+export interface FoundAs extends Found {
+  readonly served: Consistency;
+  /** Of a stale read: since the replica last heard its primary. 0: it is the primary. */
+  readonly lagMs: number;
+}
+
 export class Keyspace {
   constructor(
     private readonly router: Router,
-    private readonly here: { primaries(): readonly Partition[] },
+    private readonly here: PartitionsHere,
     private readonly limits: DataLimits,
   ) {}
 
@@ -59,6 +76,24 @@ export class Keyspace {
     } catch (error) {
       return this.getAgain(key, partition, error);
     }
+  }
+
+  /**
+   * As `get`, as fresh as is asked for. A stale read is served by the replica that is here; without one the primary is
+   * asked, and what is served is linearizable.
+   * @throws StoreError as `get`; too-many-requests
+   */
+  async getAs(key: Buffer, consistency: Consistency): Promise<FoundAs> {
+    checkKey(key);
+    const { partition } = this.router.route(key);
+    if (consistency === 'confirmed') {
+      const record = await this.router.getConfirmed(partition, key);
+      return { record, holders: this.router.routeTo(partition), served: 'confirmed', lagMs: 0 };
+    }
+    const replica = consistency === 'stale' ? this.here.replica(partition) : undefined;
+    if (replica === undefined) return { ...(await this.get(key)), served: 'linearizable', lagMs: 0 };
+    const { record, lagMs } = await replica.readStale(key);
+    return { record, holders: this.router.routeTo(partition), served: 'stale', lagMs };
   }
 
   /**

@@ -42,10 +42,16 @@ export interface Partition {
   get(key: Buffer): StoredRecord | undefined | Promise<StoredRecord | undefined>;
 
   /**
+   * As `get`, after the other replicas have confirmed that this one still leads: rests on no clock.
+   * @throws StoreError record-corrupt, retry-later, too-many-requests
+   */
+  readConfirmed(key: Buffer): Promise<StoredRecord | undefined>;
+
+  /**
    * Does the operation, all of it or nothing, and resolves when what it wrote, and what its answer rests on, is durable
    * on every in-sync replica.
-   * REQUIRES: `checkOperation` has passed; every key belongs to this partition; the operation's buffers do not change
-   *   until this settles.
+   * REQUIRES: `checkOperation` has passed; every key belongs to this partition; the operation's buffers never change
+   *   again.
    * @param request makes a repetition safe: what was done for it before is not done again.
    * @throws StoreError too-many-requests, disk-full, record-corrupt, retry-later, store-closed: nothing was written;
    *   store-failed, outcome-unknown: unknown.

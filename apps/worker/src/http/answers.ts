@@ -8,6 +8,7 @@ import { Reply } from '@diststore/http';
 import type { StoredRecord } from '@diststore/storage';
 
 import type { Done } from '../data/keyspace.js';
+import type { Consistency } from '../data/consistency.js';
 import type { Holders } from '../routing/router.js';
 import { nameOf, valueText } from './data-text.js';
 import { prefers } from './headers/accept.js';
@@ -26,8 +27,8 @@ export interface ReadRequest {
   readonly accept: string | undefined;
   readonly range: string | undefined;
   readonly ifRange: string | undefined;
-  /** What was served, if the client had named a consistency. */
-  readonly consistency: string | undefined;
+  /** What was served, and how old it may be, if the client had named a consistency. */
+  readonly served?: { readonly consistency: Consistency; readonly lagMs: number };
 }
 
 /**
@@ -64,7 +65,10 @@ export function valueReply(
   ];
   if (record.expireAtMs !== 0)
     headers.push('DistStore-TTL', Math.max(1, Math.ceil((record.expireAtMs - nowMs) / 1000)));
-  if (asked.consistency !== undefined) headers.push('DistStore-Consistency', asked.consistency);
+  if (asked.served !== undefined) {
+    headers.push('DistStore-Consistency', asked.served.consistency);
+    headers.push('DistStore-Lag-Ms', Math.ceil(asked.served.lagMs));
+  }
   if (verdict === 'not-modified') return new Reply(304, headers);
   headers.push('X-Content-Type-Options', 'nosniff', 'Content-Security-Policy', 'sandbox');
   if (prefers(asked.accept, JSON_TYPE, storedType))

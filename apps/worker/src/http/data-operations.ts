@@ -42,11 +42,23 @@ export class DataOperations {
   }
 
   get(key: Buffer, request: IncomingMessage, response: ServerResponse, query: Query): Reply | Promise<Reply> {
-    const asked = readRequestOf(request, query);
+    const asked = readRequestOf(request);
+    const consistency = consistencyOf(query);
+    if (consistency !== undefined) return this.getAs(key, consistency, asked, response);
     const found = this.keyspace.get(key);
     return found instanceof Promise
       ? found.then((awaited) => this.answer(key, awaited, asked, response))
       : this.answer(key, found, asked, response);
+  }
+
+  private async getAs(
+    key: Buffer,
+    consistency: Consistency,
+    asked: ReadRequest,
+    response: ServerResponse,
+  ): Promise<Reply> {
+    const { served, lagMs, ...found } = await this.keyspace.getAs(key, consistency);
+    return this.answer(key, found, { ...asked, served: { consistency: served, lagMs } }, response);
   }
 
   /** Stores the request's body. */
@@ -187,19 +199,15 @@ function writeRequestOf({ headers }: IncomingMessage): WriteRequest {
 }
 
 /** @throws StoreError bad-request, bad-parameter */
-function readRequestOf({ method, headers }: IncomingMessage, query: Query): ReadRequest {
+function readRequestOf({ method, headers }: IncomingMessage): ReadRequest {
   return {
     isHead: method === 'HEAD',
     preconditions: preconditionsOf(headers),
     accept: headers.accept,
     range: headers.range,
     ifRange: headers['if-range'] as string | undefined,
-    consistency: consistencyOf(query) === undefined ? undefined : SERVED,
   };
 }
-
-/** What every read is served as, whatever was asked for: it is fresh enough for all of them. */
-const SERVED: Consistency = 'linearizable';
 
 function consistencyOf(query: Query): Consistency | undefined {
   const text = textOf(query, 'consistency');

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { Controller, Delete, Get, Inject, Param, Put, Query as QueryOf, Req, Res } from '@nestjs/common';
-import type { Reply } from '@diststore/http';
+import { Direct, type Reply } from '@diststore/http';
 
 import { DataOperations } from './data-operations.js';
 import { DELETE_ANSWERS, PUT_ANSWERS, READ_ANSWERS } from './openapi/answers.js';
@@ -15,6 +15,7 @@ export class DataController {
   constructor(@Inject(DataOperations) private readonly data: DataOperations) {}
 
   @Get('get/:key')
+  @Direct()
   @Described({
     tag: 'documented routes',
     summary: 'The value, exactly as it was stored',
@@ -32,6 +33,7 @@ export class DataController {
   }
 
   @Put('put/:key')
+  @Direct()
   @Described({
     tag: 'documented routes',
     summary: 'Stores the body',
@@ -48,6 +50,7 @@ export class DataController {
   }
 
   @Put('put/:key/:value')
+  @Direct()
   @Described({
     tag: 'documented routes',
     summary: 'Stores the value in the URL',
@@ -64,6 +67,7 @@ export class DataController {
   }
 
   @Delete('delete/:key')
+  @Direct()
   @Described({
     tag: 'documented routes',
     summary: 'Deletes the value',
@@ -75,6 +79,7 @@ export class DataController {
   }
 
   @Delete('clear')
+  @Direct()
   @Described({
     tag: 'documented routes',
     summary: 'Deletes every key of the keyspace that this worker serves',

@@ -18,7 +18,7 @@ import {
   Res,
   type StreamableFile,
 } from '@nestjs/common';
-import type { Reply } from '@diststore/http';
+import { Direct, type Reply } from '@diststore/http';
 
 import { MapFollower } from '../cluster/map-follower.js';
 import type { Keyspace } from '../data/keyspace.js';
@@ -80,6 +80,7 @@ export class KvController {
   }
 
   @Put()
+  @Direct()
   @Described({
     tag: 'keys',
     summary: 'Stores the body under a key of any bytes',
@@ -93,6 +94,7 @@ export class KvController {
   }
 
   @Delete()
+  @Direct()
   @Described({
     tag: 'keys',
     summary: 'Deletes the value of a key of any bytes',
@@ -105,6 +107,7 @@ export class KvController {
   }
 
   @Get('*key')
+  @Direct()
   @Described({
     tag: 'keys',
     summary: 'The value, exactly as it was stored',
@@ -123,6 +126,7 @@ export class KvController {
   }
 
   @Put('*key')
+  @Direct()
   @Described({
     tag: 'keys',
     summary: 'Stores the body',
@@ -136,6 +140,7 @@ export class KvController {
   }
 
   @Delete('*key')
+  @Direct()
   @Described({
     tag: 'keys',
     summary: 'Deletes the value',

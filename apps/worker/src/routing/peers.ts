@@ -25,6 +25,8 @@ const NO_KEY = Buffer.alloc(0);
 
 export class Peers {
   private links: PeerLinks<RequestLink> | undefined;
+  /** As of the newest map, which may come before there are links. */
+  private book: AddressBook = [];
 
   private answerer: Answerer = () =>
     Promise.reject(new StoreError('retry-later', 'This worker is starting.'));
@@ -40,6 +42,7 @@ export class Peers {
   /** Begins to ask and to answer. Called once. */
   open(transport: Transport): void {
     this.links = transport.requestLinks(CHANNEL, { eager: false });
+    this.links.follow(this.book);
     transport.serveRequests(CHANNEL, (bytes, reply) => {
       void this.serve(bytes).then((answer) => reply.send(answer));
     });
@@ -47,6 +50,7 @@ export class Peers {
 
   /** Makes the links match the map. */
   follow(book: AddressBook): void {
+    this.book = book;
     this.links?.follow(book);
   }
 
@@ -97,6 +101,7 @@ export class Peers {
 
 /** The key of a `get`, whose answer is checked against it. */
 function keyOf(question: Question): Buffer {
+  if (question.type === 'confirm') return question.key;
   return question.type === 'perform' && question.operation.type === 'get' ? question.operation.key : NO_KEY;
 }
 

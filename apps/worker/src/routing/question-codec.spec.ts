@@ -23,6 +23,7 @@ const request = fc.option(
 const position = bytes(0, 1025);
 const question: fc.Arbitrary<Question> = fc.oneof(
   fc.record({ type: fc.constant('counts' as const), partition }),
+  fc.record({ type: fc.constant('confirm' as const), partition, key }),
   fc.record({
     type: fc.constant('page' as const),
     partition,

@@ -5,6 +5,7 @@
  *       1 perform    1 flags: bit 0, a request follows   16 request id   8 its fingerprint   operation (libs/data)
  *       2 page       2+n from, at most 1025 bytes   1 whether `to` follows   2+n to   2 limit   1 keys only
  *       3 counts
+ *       4 confirm    2+n key
  *
  *     answer     1 format, 2   1 type   then by type:
  *       1 found      the record as it is stored (libs/storage/record.ts), whose checksum the asker verifies
@@ -39,7 +40,7 @@ import type { RecordPage } from '../data/partition.js';
 import type { Answer, Question } from './question.js';
 
 const FORMAT = 2;
-const QUESTION = { perform: 1, page: 2, counts: 3 } as const;
+const QUESTION = { perform: 1, page: 2, counts: 3, confirm: 4 } as const;
 const ANSWER = {
   found: 1,
   absent: 2,
@@ -75,6 +76,9 @@ export function encodeQuestion(question: Question): Buffer[] {
       break;
     case 'counts':
       break;
+    case 'confirm':
+      out.u16(question.key.length).raw(question.key);
+      break;
     default:
       unreachable(question);
   }
@@ -106,6 +110,11 @@ export function decodeQuestion(bytes: Buffer): Question {
       }
       case QUESTION.counts:
         return { type: 'counts', partition };
+      case QUESTION.confirm: {
+        const key = readBytes(input);
+        if (key.length < 1 || key.length > KEY_BYTES_MAX) throw new Malformed('a key of impossible length');
+        return { type: 'confirm', partition, key };
+      }
       default:
         throw new Malformed('a question of unknown type');
     }

@@ -23,12 +23,13 @@ export type Question =
       readonly from: Buffer;
       readonly to: Buffer | undefined;
     } & PageOptions)
-  | { readonly type: 'counts'; readonly partition: PartitionId };
+  | { readonly type: 'counts'; readonly partition: PartitionId }
+  /** A `get` that is confirmed by the other replicas. */
+  | { readonly type: 'confirm'; readonly partition: PartitionId; readonly key: Buffer };
 
 export type Answer =
-  /** Of a `get`. */
+  /** Of a `get`, confirmed or not. */
   | { readonly type: 'found'; readonly record: StoredRecord }
-  /** Of a `get`. */
   | { readonly type: 'absent' }
   | { readonly type: 'done'; readonly result: Result; readonly repeated: boolean }
   | { readonly type: 'page'; readonly page: RecordPage }

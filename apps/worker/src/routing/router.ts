@@ -95,6 +95,13 @@ export class Router {
     return answer.type === 'found' ? answer.record : undefined;
   }
 
+  /** As `get`, confirmed. @throws StoreError retry-later, or what `Partition.readConfirmed` throws. */
+  async getConfirmed(partition: PartitionId, key: Buffer): Promise<StoredRecord | undefined> {
+    const answer = await this.ask({ type: 'confirm', partition, key });
+    if (answer.type !== 'found' && answer.type !== 'absent') throw unexpected(answer);
+    return answer.type === 'found' ? answer.record : undefined;
+  }
+
   /**
    * Does the operation on the worker that the partition's primary is on.
    * @throws StoreError retry-later, outcome-unknown, or what `Partition.perform` throws.
@@ -214,9 +221,10 @@ async function answerFrom(partition: Partition, question: Question): Promise<Ans
     case 'perform': {
       const { operation, request } = question;
       if (operation.type !== 'get') return { type: 'done', ...(await partition.perform(operation, request)) };
-      const record = await partition.get(operation.key);
-      return record === undefined ? { type: 'absent' } : { type: 'found', record };
+      return found(await partition.get(operation.key));
     }
+    case 'confirm':
+      return found(await partition.readConfirmed(question.key));
     case 'page':
       return { type: 'page', page: await partition.page(question.from, question.to, question) };
     case 'counts':
@@ -224,6 +232,10 @@ async function answerFrom(partition: Partition, question: Question): Promise<Ans
     default:
       return unreachable(question);
   }
+}
+
+function found(record: StoredRecord | undefined): Answer {
+  return record === undefined ? { type: 'absent' } : { type: 'found', record };
 }
 
 function unexpected({ type }: Answer): StoreError {
