@@ -327,7 +327,7 @@ describe('expiry', () => {
 
   it('an expired value is gone for readers, deleters and writers, and the sweep removes it', async () => {
     await http.put('/put/stays/1');
-    for (let i = 0; i < 20; i++) await http.put(`/put/goes${i}/1?ttlMs=150`);
+    for (let i = 0; i < 20; i++) await http.put(`/put/goes${i}/1?ttlMs=1500`);
     expect(await keys()).toBe(21);
     await sandbox().eventually('it has expired', async () => (await http.get('/get/goes19')).status === 404);
     expect((await http.delete('/delete/goes19')).status).toBe(404);

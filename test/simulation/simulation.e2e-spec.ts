@@ -35,6 +35,26 @@ describe('a simulated cluster under faults', () => {
   });
 });
 
+/** Seeds that once showed a mistake in the product, by what was wrong. */
+const REGRESSIONS: readonly (readonly [profile: string, seed: number, wrong: string])[] = [
+  ['suspends', 77, 'answers to beacons from before a suspension earned leases after it'],
+  ['suspends', 127, 'answers to beacons from before a suspension earned leases after it'],
+  [
+    'forced',
+    58,
+    'a repeated request was acknowledged with too few in sync, so an eligible replica lacked it',
+  ],
+  ['forced', 139, 'a replica that was given up was named again'],
+  ['retired', 7552, 'a replica was dropped while a primary that knew of a newer target admitted it'],
+  ['restores', 2178, 'a creation that nobody had heard of was made again under other names'],
+];
+
+describe('a seed that once failed', () => {
+  it.each(REGRESSIONS)('stays well: %s %i, once %s', (profile, seed) => {
+    expect(runSeed(seed, { profile }).violation).toBeUndefined();
+  });
+});
+
 describe('the checkers', () => {
   it.each(SEEDED_BUGS.map(({ name, mistake }) => [name, mistake] as const))(
     'catch %s: %s',

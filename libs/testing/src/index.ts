@@ -26,8 +26,16 @@ export {
   runSeed,
   Scenario,
   SEEDED_BUGS,
+  SimulatedDisk,
   SimulatedMaster,
   Simulation,
   traceSeed,
 } from './simulation/index.js';
-export type { Operation, Profile, SeededBug, SeedOptions, SimulationResult } from './simulation/index.js';
+export type {
+  Operation,
+  PartitionRows,
+  Profile,
+  SeededBug,
+  SeedOptions,
+  SimulationResult,
+} from './simulation/index.js';

@@ -15,7 +15,7 @@ import {
 } from '@diststore/data';
 
 import type { RedisDone, RedisFound, RedisKeyspace } from './redis-keyspace.js';
-import { PENDING_READS_MAX, REPLY_BYTES_MAX } from './redis-limits.js';
+import { GROUPS_AT_ONCE_MAX, KEYS_AT_ONCE_MAX, PENDING_READS_MAX, REPLY_BYTES_MAX } from './redis-limits.js';
 
 type Records = (StoredValue | undefined)[];
 
@@ -47,7 +47,8 @@ export function readMany(keyspace: RedisKeyspace, keys: readonly Buffer[]): Reco
   const records: Records = [];
   let bytes = 0;
   for (let i = 0; i < keys.length; i++) {
-    const found = keyspace.get(keys[i] as Buffer);
+    // Not too many at once: others wait for their turn.
+    const found = i < KEYS_AT_ONCE_MAX ? keyspace.get(keys[i] as Buffer) : later(keyspace, keys[i] as Buffer);
     if (found instanceof Promise) return readRest(keyspace, keys, { records, bytes, started: found });
     bytes += sizeOf(found);
     checkBytes(bytes);
@@ -73,13 +74,20 @@ async function readRest(
   const readOn = async (): Promise<void> => {
     while (next < keys.length) {
       const index = next++;
-      take(index, await keyspace.get(keys[index] as Buffer));
+      const key = keys[index] as Buffer;
+      take(index, await (index % KEYS_AT_ONCE_MAX === 0 ? later(keyspace, key) : keyspace.get(key)));
     }
   };
   const readers = [started.then((found) => take(first, found)).then(readOn)];
   for (let i = 1; i < PENDING_READS_MAX; i++) readers.push(readOn());
   throwFirst(await Promise.allSettled(readers));
   return all;
+}
+
+/** Reads in the next turn. */
+async function later(keyspace: RedisKeyspace, key: Buffer): Promise<RedisFound> {
+  await new Promise((resolve) => setImmediate(resolve));
+  return keyspace.get(key);
 }
 
 /**
@@ -94,7 +102,7 @@ export async function performMany(
   const groups = groupsOf(keyspace, operations, groupBytesMax);
   const results: Result[] = [];
   let replicas: number | undefined;
-  const work = groups.map(async (group) => {
+  const perform = async (group: readonly number[]): Promise<void> => {
     const then = group.map((index) => operations[index] as SingleWrite);
     const [only] = then;
     const done = await keyspace.perform(
@@ -105,8 +113,13 @@ export async function performMany(
     replicas = Math.min(replicas ?? Infinity, done.replicas.length);
     if (then.length === 1) results[group[0] as number] = done.result;
     else placeResults(done.result, group, results);
-  });
-  throwFirst(await Promise.allSettled(work));
+  };
+  // In their order, so that of two values for one key the last one stays.
+  let next = 0;
+  const performOn = async (): Promise<void> => {
+    while (next < groups.length) await perform(groups[next++] as number[]);
+  };
+  throwFirst(await Promise.allSettled(Array.from({ length: GROUPS_AT_ONCE_MAX }, performOn)));
   return { results, replicas };
 }
 

@@ -26,6 +26,12 @@ export const PENDING_BYTES_MAX = 4 * MIB;
 /** Reads that other workers are asked for by one connection at a time: each may answer with a large value. */
 export const PENDING_READS_MAX = 64;
 
+/** Keys that one command reads before others get their turn: a millisecond or two. */
+export const KEYS_AT_ONCE_MAX = 256;
+
+/** Transactions that one command has under way: each has up to a thousand operations. */
+export const GROUPS_AT_ONCE_MAX = 16;
+
 /** Commands of one connection run so long before the other connections get their turn. */
 export const TURN_MS_MAX = 10;
 

@@ -136,7 +136,7 @@ describe('however the bytes are cut', () => {
     }
     client.socket.end();
     await client.untilClosed();
-    server.keyspace.clear();
+    await server.keyspace.clear();
     return text.slice(text.indexOf('*0\r\n') + 4);
   }
 

@@ -318,7 +318,10 @@ export class ReplicaHost {
   async shutDown(deadlineMs: number = SHUTDOWN_DEADLINE_MS): Promise<boolean> {
     if (this.isClosed) return true;
     this.isStopping = true;
-    for (const seat of this.running()) this.driver.tell(seat, { type: 'shutdown' });
+    for (const seat of this.running()) {
+      // Where nobody can take over, clients are served to the end.
+      if (!isSolePrimary(seat)) this.driver.tell(seat, { type: 'shutdown' });
+    }
     if (this.mayStop()) return true;
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
@@ -613,4 +616,8 @@ export class ReplicaHost {
       target?.replicas.includes(this.options.worker) === false
     );
   }
+}
+
+function isSolePrimary({ role, replica }: Seat): boolean {
+  return role === 'primary' && replica?.status.configuration?.insync.length === 1;
 }

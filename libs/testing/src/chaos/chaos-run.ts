@@ -4,7 +4,7 @@ import { performance } from 'node:perf_hooks';
 import { SeededRandom } from '../simulation/random.js';
 import type { Sandbox } from '../sandbox.js';
 import { ChaosCluster } from './chaos-cluster.js';
-import { type Gap, History, type Violation } from './history.js';
+import { History, type Violation } from './history.js';
 import { type Fault, FAULTS, Nemesis } from './nemesis.js';
 import { Workload } from './workload.js';
 
@@ -24,7 +24,6 @@ export interface ChaosReport {
   readonly history: History;
   readonly violations: readonly Violation[];
   readonly faults: ReadonlyMap<Fault, number>;
-  readonly gaps: readonly Gap[];
   /** How long after the last fault the cluster was in full service again. */
   readonly recoveredAfterMs: number;
 }
@@ -84,8 +83,7 @@ export async function runChaos(sandbox: Sandbox, options: ChaosOptions): Promise
     const recoveredAfterMs = nowMs() - calmFromMs;
     workload.stop();
     await load;
-    const gaps = history.gaps(0, nowMs());
-    return { history, violations: history.violations(), faults: nemesis.done, gaps, recoveredAfterMs };
+    return { history, violations: history.violations(), faults: nemesis.done, recoveredAfterMs };
   } finally {
     clearInterval(progress);
     workload.stop();

@@ -71,15 +71,13 @@ try {
   await sandbox.close();
 }
 
-function print({ history, violations, faults, gaps, recoveredAfterMs }: ChaosReport): void {
-  const [longest] = gaps;
+function print({ history, violations, faults, recoveredAfterMs }: ChaosReport): void {
   console.log(`
 operations             ${history.operations}
   writes acknowledged  ${history.acknowledgedWrites}
   outcome unknown      ${history.unknown}
   refused              ${history.failed}
 faults                 ${[...faults].map(([name, count]) => `${name} ${count}`).join(', ')}
-longest gap            ${longest === undefined ? '-' : `${Math.round(longest.ms)} ms (partition ${longest.partition})`}
 full service again     ${Math.round(recoveredAfterMs)} ms after the last fault
 violations             ${violations.length}`);
   if (violations.length === 0) return;

@@ -5,6 +5,7 @@
  * - Equal replicas: one entry per sequence number, wherever it is applied; nothing is applied before it is committed.
  * - At most one worker may serve a partition at any instant, and serving rights only move to newer versions.
  * - Whoever may answer reads has every committed entry.
+ * - A request is carried out once, however often it is sent.
  * - Each key's history is linearizable.
  */
 import { compareVer, sameMember } from '@diststore/cluster';
@@ -14,18 +15,20 @@ import type { Chain, Entry, Seq } from '@diststore/replication';
 
 import type { Operation } from './linearizability.js';
 import { problemOfHistory } from './linearizability.js';
-import type { SimulatedWorker } from './simulated-worker.js';
-
-/** What a simulation found; `what` begins with the rule that was broken. */
-export class Violation extends Error {
-  override readonly name = 'Violation';
-}
+import { Violation } from './violation.js';
+import type { WorkerView } from './worker-view.js';
 
 interface PartitionGhost {
   /** Chains of the committed entries, from seq 1. */
   readonly committed: Chain[];
   configuration: Configuration | undefined;
   newestServer: Ver | undefined;
+  /** The last entry that a client was told is written. */
+  acknowledged: Seq;
+  /** Where each request was carried out. */
+  readonly requests: Map<string, Seq>;
+  /** The last configuration that an operator forced: what older ones committed beyond it is given up. */
+  forced: Configuration | undefined;
 }
 
 export class Checker {
@@ -35,14 +38,21 @@ export class Checker {
   readonly seen = { commits: 0, serves: 0, applied: 0 };
 
   constructor(
-    private readonly workers: readonly SimulatedWorker[],
+    private readonly workers: readonly WorkerView[],
     private readonly clocksHold: boolean,
   ) {}
 
   ghost(partition: number): PartitionGhost {
     let ghost = this.partitions.get(partition);
     if (ghost === undefined) {
-      ghost = { committed: [], configuration: undefined, newestServer: undefined };
+      ghost = {
+        committed: [],
+        configuration: undefined,
+        newestServer: undefined,
+        acknowledged: 0,
+        requests: new Map(),
+        forced: undefined,
+      };
       this.partitions.set(partition, ghost);
     }
     return ghost;
@@ -54,23 +64,30 @@ export class Checker {
 
   configured(partition: number, configuration: Configuration): void {
     const ghost = this.ghost(partition);
-    if (ghost.configuration !== undefined && compareVer(configuration, ghost.configuration) <= 0) return;
+    // A creation that nobody heard of before the master lost it is made again, with other names.
+    const isAnew = configuration.kind === 'create' && ghost.committed.length === 0;
+    const { configuration: known } = ghost;
+    if (known !== undefined && compareVer(configuration, known) <= 0 && !isAnew) return;
     ghost.configuration = configuration;
-    this.checkMembers(partition);
+    // What an operator gives up is known once the change is made: see `forced`.
+    if (configuration.kind !== 'force') this.checkMembers(partition);
   }
 
-  stepped(worker: SimulatedWorker, partition: number): void {
+  stepped(worker: WorkerView, partition: number): void {
     const replica = worker.replicas.get(partition);
     if (replica === undefined) return;
     const ghost = this.ghost(partition);
-    const { committed } = replica.probe;
-    const leads = replica.probe.role === 'primary' || replica.probe.role === 'stopping';
+    const { committed, role, installedVer, isLoading } = replica.probe;
+    if (isLoading || isGivenUp(ghost, worker, installedVer)) return;
+    const leads = role === 'primary' || role === 'stopping';
     if (leads && committed > ghost.committed.length) {
       for (let seq = ghost.committed.length + 1; seq <= committed; seq += 1) {
         const chain = replica.probe.chainAt(seq);
         if (chain === undefined)
           throw new Violation(`LOST_WRITE: entry ${seq} of ${partition} was committed unseen`);
         ghost.committed.push(chain);
+        const entry = replica.probe.entryAt(seq);
+        if (entry !== undefined) noteRequest(ghost, entry);
       }
       this.seen.commits += 1;
       this.checkMembers(partition);
@@ -88,9 +105,9 @@ export class Checker {
     if (replica.probe.role === 'primary' && this.clocksHold) this.checkServer(worker, partition, ghost);
   }
 
-  private checkServer(worker: SimulatedWorker, partition: number, ghost: PartitionGhost): void {
+  private checkServer(worker: WorkerView, partition: number, ghost: PartitionGhost): void {
     const replica = worker.replicas.get(partition);
-    if (replica === undefined || !replica.mayServe(worker.localMs())) return;
+    if (replica === undefined || !worker.mayServe(partition)) return;
     const { ver } = replica.status;
     if (ver === null) return;
     this.seen.serves += 1;
@@ -100,8 +117,7 @@ export class Checker {
       );
     ghost.newestServer = { gen: ver.gen, epoch: ver.epoch };
     for (const other of this.workers) {
-      if (other === worker || !other.isUp) continue;
-      if (other.replicas.get(partition)?.mayServe(other.localMs()) === true)
+      if (other !== worker && other.mayServe(partition))
         throw new Violation(
           `TWO_PRIMARIES: ${worker.name} and ${other.name} may both serve partition ${partition}`,
         );
@@ -115,15 +131,18 @@ export class Checker {
   }
 
   /** The data of a replica took these entries in. */
-  applied(worker: SimulatedWorker, partition: number, entries: readonly Entry[]): void {
+  applied(worker: WorkerView, partition: number, entries: readonly Entry[]): void {
     const ghost = this.ghost(partition);
+    if (this.isGivenUp(partition, worker)) return;
     this.seen.applied += entries.length;
-    for (const { seq, chain } of entries) {
+    for (const entry of entries) {
+      const { seq, chain } = entry;
       const committed = ghost.committed[seq - 1];
       if (committed === undefined) {
         // A sole replica that nobody listens to commits by applying.
         if (worker.isSole(partition) && seq === ghost.committed.length + 1) {
           ghost.committed.push(chain);
+          noteRequest(ghost, entry);
           continue;
         }
         throw new Violation(`APPLIED_UNCOMMITTED: ${worker.name} applied entry ${seq} of ${partition}`);
@@ -143,7 +162,11 @@ export class Checker {
       const worker = this.workers[member.worker - 1];
       if (worker?.store !== member.store || worker.damaged.has(partition)) continue;
       const rows = worker.disk.rows(partition);
-      if (rows.installed !== undefined && rows.installed.incarnation !== member.incarnation) continue;
+      if (worker.lost.has(member.incarnation)) continue;
+      if (rows.installed !== undefined && rows.installed.incarnation !== member.incarnation)
+        throw new Violation(
+          `LOST_WRITE: ${worker.name} is in sync for partition ${partition} and dropped its replica`,
+        );
       if (rows.installed?.state === 'loading')
         throw new Violation(
           `LOST_WRITE: ${worker.name} is in sync for partition ${partition} and half erased`,
@@ -159,8 +182,44 @@ export class Checker {
     }
   }
 
+  /** A client is told that this entry is written, or was. */
+  acknowledged(partition: number, seq: Seq): void {
+    const ghost = this.ghost(partition);
+    if (seq > ghost.acknowledged) ghost.acknowledged = seq;
+  }
+
+  /**
+   * An operator made this replica primary, alone. What it lacks is given up; if it was said to hold every
+   * acknowledged write, it does.
+   */
+  forced(partition: number, worker: WorkerView, configuration: Configuration, isEligible: boolean): void {
+    const ghost = this.ghost(partition);
+    const { applied } = worker.disk.rows(partition);
+    let agreed = Math.min(ghost.committed.length, worker.disk.lastSeq(partition));
+    for (; agreed > applied.applied; agreed -= 1) {
+      const theirs = worker.disk.chainAt(partition, agreed);
+      const ours = ghost.committed[agreed - 1];
+      if (theirs !== undefined && ours !== undefined && sameChain(theirs, ours)) break;
+    }
+    if (isEligible && agreed < ghost.acknowledged)
+      throw new Violation(
+        `LOST_ACKNOWLEDGED: ${worker.name} is eligible for partition ${partition} and holds ${agreed} of ${ghost.acknowledged} acknowledged entries`,
+      );
+    ghost.committed.length = agreed;
+    ghost.acknowledged = Math.min(ghost.acknowledged, agreed);
+    for (const [id, seq] of ghost.requests) if (seq > agreed) ghost.requests.delete(id);
+    ghost.forced = configuration;
+    this.checkMembers(partition);
+  }
+
+  /** Whether this worker's replica is of a history that an operator gave up. */
+  isGivenUp(partition: number, worker: WorkerView): boolean {
+    const { installed } = worker.disk.rows(partition);
+    return isGivenUp(this.ghost(partition), worker, installed?.configuration ?? null);
+  }
+
   /** How many in-sync members of a partition still have their disks. */
-  intactMembers(partition: number): SimulatedWorker[] {
+  intactMembers(partition: number): WorkerView[] {
     const { configuration } = this.ghost(partition);
     return this.workers.filter(
       (worker) =>
@@ -185,8 +244,24 @@ export class Checker {
 
   checkHistories(): void {
     for (const [key, history] of this.histories) {
+      // What an operator gave up may have been read before.
+      if (this.ghost(Number(key.split('/')[0])).forced !== undefined) continue;
       const problem = problemOfHistory(history);
       if (problem !== undefined) throw new Violation(`NOT_LINEARIZABLE: key ${key}: ${problem}`);
     }
   }
+}
+
+/** Whether a replica still takes part in a version whose commits an operator gave up. */
+function isGivenUp({ forced }: PartitionGhost, { index }: WorkerView, ver: Ver | null): boolean {
+  if (forced === undefined || forced.primary.worker === index) return false;
+  return ver === null || compareVer(ver, forced) < 0;
+}
+
+function noteRequest({ requests }: PartitionGhost, { request, seq }: Entry): void {
+  if (request === undefined) return;
+  const before = requests.get(request.id);
+  if (before !== undefined && before !== seq)
+    throw new Violation(`TWICE: request ${request.id} was carried out at ${before} and again at ${seq}`);
+  requests.set(request.id, seq);
 }

@@ -17,13 +17,23 @@ export interface Operation {
   readonly expected: number;
   /** Known to have happened. */
   readonly certain: boolean;
+  /** write: when, in true time, the value may be gone, and when it must be; absent: never. */
+  readonly expires?: { readonly earliestMs: number; readonly latestMs: number } | undefined;
 }
+
+type Expiry = NonNullable<Operation['expires']>;
 
 /** @returns undefined, or what cannot be explained. */
 export function problemOfHistory(history: readonly Operation[], stepsMax = 200_000): string | undefined {
   // An uncertain read tells nothing.
   const ops = history.filter(({ type, certain }) => certain || (type !== 'read' && type !== 'reject'));
   ops.sort((a, b) => a.call - b.call);
+  const expiries = new Map<number, Expiry>();
+  for (const { value, expires } of ops) if (expires !== undefined) expiries.set(value, expires);
+  const late = ops.find(
+    ({ type, value, call }) => type === 'read' && call > (expiries.get(value)?.latestMs ?? Infinity),
+  );
+  if (late !== undefined) return `${text(late)} shows a value that has expired`;
   const total = ops.length;
   const done = new Uint8Array(total);
   const seen = new Set<string>();
@@ -57,7 +67,7 @@ export function problemOfHistory(history: readonly Operation[], stepsMax = 200_0
       const op = ops[i] as Operation;
       if (op.call > bound) break;
       if (done[i] === 1) continue;
-      const after = apply(op, state);
+      const after = apply(op, state, expiries);
       if (after === undefined) continue;
       done[i] = 1;
       const key = memoryKey(done, from, after);
@@ -95,20 +105,23 @@ export function problemOfHistory(history: readonly Operation[], stepsMax = 200_0
 }
 
 /** The state after the operation, or undefined if it cannot happen in this one. */
-function apply(op: Operation, state: number): number | undefined {
+function apply(op: Operation, state: number, expiries: ReadonlyMap<number, Expiry>): number | undefined {
+  // While it expires, a value is there by one worker's clock and gone by another's: nothing promises which.
+  const mayBeGone = state !== 0 && op.end >= (expiries.get(state)?.earliestMs ?? Infinity);
+  const shows = (value: number): boolean => value === state || (value === 0 && mayBeGone);
   switch (op.type) {
     case 'write':
       return op.value;
     case 'delete':
       return 0;
     case 'read':
-      return op.value === state ? state : undefined;
+      return shows(op.value) ? state : undefined;
     case 'swap':
-      if (op.expected === state) return op.value;
+      if (shows(op.expected)) return op.value;
       // One that may not have happened may also have failed.
       return op.certain ? undefined : state;
     case 'reject':
-      return op.expected !== state && op.value === state ? state : undefined;
+      return op.expected !== op.value && shows(op.value) ? state : undefined;
   }
 }
 

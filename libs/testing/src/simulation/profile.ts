@@ -17,6 +17,16 @@ export interface Profile {
   /** The same, for what goes to and from the master. */
   readonly lateMaster?: number;
   readonly lateMsMax: number;
+  /** How far wall clocks are from true time. */
+  readonly wallOffsetMs: number;
+  /** Some records expire, and are swept. */
+  readonly expiring?: boolean;
+  /** Some workers are given other times than the rest. */
+  readonly mixedTimings?: boolean;
+  /** How long a replica that is neither in sync nor wanted is kept. */
+  readonly dropMs: number;
+  /** Erasing a replica takes as long as a large one does, so that a crash may come in between. */
+  readonly longErasing: boolean;
   /** Of the clocks' rates, as a fraction of true time. */
   readonly drift: number;
   /** False: the clocks break their bound, so only what rests on no clock is checked. */
@@ -50,7 +60,12 @@ export type FaultKind =
   | 'wipe'
   | 'corrupt'
   | 'move'
-  | 'handover';
+  | 'handover'
+  | 'suspend'
+  | 'stopAll'
+  | 'rollBack'
+  | 'force'
+  | 'grow';
 
 const BASE: Profile = {
   name: 'mixed',
@@ -65,6 +80,9 @@ const BASE: Profile = {
   duplicate: 0.01,
   late: 0.01,
   lateMsMax: 1500,
+  wallOffsetMs: 2000,
+  dropMs: 3000,
+  longErasing: true,
   drift: 0.008,
   clocksHold: true,
   faultEveryMs: 500,
@@ -152,6 +170,81 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
     lateMaster: 0.4,
     faults: { cutMaster: 6, cutBoth: 4, cutOneWay: 4, handover: 5, isolate: 1 },
   },
+  suspends: {
+    ...BASE,
+    name: 'suspends',
+    replicationFactors: [2, 3],
+    faultEveryMs: 300,
+    faults: { suspend: 6, pause: 1, cutBoth: 2, handover: 1 },
+  },
+  forced: {
+    ...BASE,
+    name: 'forced',
+    replicationFactors: [2, 3, 3],
+    faultEveryMs: 300,
+    faults: { force: 3, crash: 5, cutBoth: 2, slowDisk: 1, move: 1 },
+  },
+  expiry: {
+    ...BASE,
+    name: 'expiry',
+    wallOffsetMs: 50,
+    expiring: true,
+    faults: { crash: 2, pause: 2, cutBoth: 2, handover: 3, move: 1, slowDisk: 1 },
+  },
+  timings: {
+    ...BASE,
+    name: 'timings',
+    replicationFactors: [2, 3],
+    mixedTimings: true,
+    faults: { crash: 1, pause: 2, cutBoth: 4, cutOneWay: 3, handover: 2 },
+  },
+  retired: {
+    ...BASE,
+    name: 'retired',
+    workers: [4, 5],
+    faultMs: 9000,
+    dropMs: 1800,
+    faults: { move: 6, crash: 2, cutMaster: 1, handover: 1, cutBoth: 1 },
+  },
+  corruption: {
+    ...BASE,
+    name: 'corruption',
+    replicationFactors: [2, 3, 3],
+    faultEveryMs: 300,
+    faults: { corrupt: 6, crash: 4, pause: 1, slowDisk: 1, cutBoth: 1 },
+  },
+  restores: {
+    ...BASE,
+    name: 'restores',
+    replicationFactors: [2, 3, 3],
+    faultEveryMs: 250,
+    lateMaster: 0.5,
+    faults: { masterRestore: 3, masterCrash: 3, cutMaster: 6, isolate: 2, crash: 2, cutBoth: 3, handover: 2 },
+  },
+  clusterStop: {
+    ...BASE,
+    name: 'clusterStop',
+    replicationFactors: [1, 2, 3],
+    faultEveryMs: 1800,
+    loss: 0,
+    duplicate: 0,
+    late: 0,
+    faults: { stopAll: 1 },
+  },
+  rollBacks: {
+    ...BASE,
+    name: 'rollBacks',
+    replicationFactors: [2, 3],
+    faults: { rollBack: 4, crash: 3, cutMaster: 1, cutBoth: 1, masterCrash: 0.5 },
+  },
+  growth: {
+    ...BASE,
+    name: 'growth',
+    replicationFactors: [1],
+    clients: 4,
+    faultEveryMs: 300,
+    faults: { grow: 4, crash: 3, slowDisk: 2, cutBoth: 1, masterCrash: 0.5, pause: 1 },
+  },
   clocks: {
     ...BASE,
     name: 'clocks',
@@ -163,18 +256,29 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
 
 /** The profile that a seed gets when none is named: mostly everything at once, sometimes one thing in depth. */
 export function profileOf(seed: number): Profile {
-  const names = [
-    'mixed',
-    'network',
-    'mixed',
-    'crashes',
-    'mixed',
-    'moves',
-    'master',
-    'mixed',
-    'clocks',
-    'bytes',
-    'calm',
-  ];
-  return PROFILES[names[seed % names.length] as string] as Profile;
+  return PROFILES[ROTATION[seed % ROTATION.length] as string] as Profile;
 }
+
+const ROTATION = [
+  'mixed',
+  'network',
+  'suspends',
+  'crashes',
+  'mixed',
+  'forced',
+  'moves',
+  'master',
+  'growth',
+  'clocks',
+  'bytes',
+  'mixed',
+  'expiry',
+  'retired',
+  'timings',
+  'rollBacks',
+  'corruption',
+  'lateMaster',
+  'restores',
+  'clusterStop',
+  'calm',
+];

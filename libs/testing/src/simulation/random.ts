@@ -48,6 +48,16 @@ export class SeededRandom {
     return list[this.below(list.length)] as T;
   }
 
+  /** A copy in another order (Fisher and Yates). */
+  shuffled<T>(list: readonly T[]): T[] {
+    const copy = [...list];
+    for (let i = copy.length - 1; i > 0; i -= 1) {
+      const j = this.below(i + 1);
+      [copy[i], copy[j]] = [copy[j] as T, copy[i] as T];
+    }
+    return copy;
+  }
+
   hex(bytes: number): string {
     let text = '';
     for (let i = 0; i < bytes * 2; i += 8) text += this.u32().toString(16).padStart(8, '0');

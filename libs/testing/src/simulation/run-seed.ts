@@ -4,7 +4,7 @@ import { profileOf, PROFILES } from './profile.js';
 import { Simulation } from './simulation.js';
 import type { SimulationOptions, SimulationResult } from './simulation.js';
 
-export interface SeedOptions extends Pick<SimulationOptions, 'factory' | 'masterFactory'> {
+export interface SeedOptions extends Pick<SimulationOptions, 'factory' | 'masterFactory' | 'mistake'> {
   /** By name; absent: the seed chooses. */
   readonly profile?: string | undefined;
 }

@@ -6,8 +6,10 @@ import type { Effect, Message, ReplicaEvent, Reply } from '@diststore/replicatio
 
 import { PROFILES } from './profile.js';
 import type { Profile } from './profile.js';
+import type { ClientAnswer, ClientRequest } from './requests.js';
 import { Simulation } from './simulation.js';
-import type { ClientAnswer, ClientRequest, SimulatedWorker } from './simulated-worker.js';
+import type { WorkerView } from './worker-view.js';
+import type { SimulatedWorker } from './simulated-worker.js';
 
 export class Scenario {
   readonly lines: string[] = [];
@@ -25,6 +27,7 @@ export class Scenario {
       clients: 0,
       faults: {},
       drift: 0,
+      longErasing: false,
       smallLogs: options.smallLogs === true,
     };
     this.sim = new Simulation({
@@ -72,7 +75,7 @@ export class Scenario {
   put(worker: number, key: string, value: number): this {
     this.requests += 1;
     const id = String(this.requests).padStart(32, '0');
-    const request: ClientRequest = { id, partition: 0, key, type: 'put', value, expected: 0 };
+    const request: ClientRequest = { id, partition: 0, key, type: 'put', value, expected: 0, ttlMs: 0 };
     this.worker(worker).handle(request, (answer: ClientAnswer) => {
       if (!this.muted) this.lines.push(`client: put ${key} -> ${JSON.stringify(answer)}`);
     });
@@ -90,7 +93,7 @@ export class Scenario {
   }
 
   /** Beacons, ticks and polls that change nothing are left out: they are most of what happens. */
-  private note(worker: SimulatedWorker, event: ReplicaEvent, effects: readonly Effect[]): void {
+  private note(worker: WorkerView, event: ReplicaEvent, effects: readonly Effect[]): void {
     if (this.muted) return;
     const told = effects.map(textOfEffect).filter((text) => text !== undefined);
     const isRoutine = event.type === 'tick' || event.type === 'beacon' || event.type === 'beaconAccepted';

@@ -3,8 +3,9 @@
  * goes into the history of the key.
  */
 import type { Operation } from './linearizability.js';
-import type { ClientAnswer, ClientRequest } from './simulated-worker.js';
-import type { Simulation } from './simulation.js';
+import type { ClientAnswer, ClientRequest } from './requests.js';
+import type { SimulatedWorker } from './simulated-worker.js';
+import type { World } from './world.js';
 
 const TIMEOUT_MS = 700;
 const ATTEMPTS_MAX = 12;
@@ -17,22 +18,24 @@ export class SimulatedClient {
   private readonly known = new Map<string, number>();
 
   constructor(
-    private readonly sim: Simulation,
+    private readonly world: World,
+    private readonly workers: readonly SimulatedWorker[],
     private readonly index: number,
   ) {}
 
   start(): void {
-    this.sim.time.after(this.sim.random.between(0, 200), () => this.next());
+    this.world.time.after(this.world.random.between(0, 200), () => this.next());
   }
 
   private next(): void {
-    if (this.sim.clientsStopped) return;
-    const { random, profile } = this.sim;
-    const partition = random.below(this.sim.partitionCount);
+    if (this.world.clientsStopped) return;
+    const { random, profile } = this.world;
+    const partition = random.below(this.world.partitionCount);
     const key = `${partition}/${random.below(profile.keysPerPartition)}`;
     this.number += 1;
     const value = (this.index + 1) * 100_000 + this.number;
-    const base = { id: random.hex(16), partition, key, value, expected: this.known.get(key) ?? 0 };
+    const ttlMs = profile.expiring === true && random.chance(0.4) ? 150 + random.below(750) : 0;
+    const base = { id: random.hex(16), partition, key, value, expected: this.known.get(key) ?? 0, ttlMs };
     const read = profile.onlyConfirmedReads || random.chance(0.15) ? 'confirmed' : 'read';
     const dice = random.unit();
     let type: ClientRequest['type'] = read;
@@ -41,41 +44,41 @@ export class SimulatedClient {
     else if (dice < 0.55 && !profile.onlyConfirmedReads) type = 'delete';
     else if (dice < 0.57) type = 'clear';
     const request = { ...base, type };
-    this.attempt(request, this.sim.time.nowMs, 1, false);
+    this.attempt(request, this.world.time.nowMs, 1, false);
   }
 
   private attempt(request: ClientRequest, callMs: number, count: number, maybeDone: boolean): void {
-    const { sim } = this;
-    const { time, random } = sim;
-    const worker = sim.workers[(this.hint + sim.workers.length) % sim.workers.length];
+    const { world, workers } = this;
+    const { time, random, network } = world;
+    const worker = workers[(this.hint + workers.length) % workers.length];
     if (worker === undefined) return;
     let settled = false;
     const again = (unknown: boolean): void => {
       if (settled) return;
       settled = true;
       const maybe = maybeDone || unknown;
-      if (count >= ATTEMPTS_MAX || sim.clientsStopped) this.finish(request, callMs, undefined, maybe);
+      if (count >= ATTEMPTS_MAX || world.clientsStopped) this.finish(request, callMs, undefined, maybe);
       else time.after(random.between(5, 60), () => this.attempt(request, callMs, count + 1, maybe));
     };
     const receive = (answer: ClientAnswer): void => {
       if (settled) return;
       if (answer.type === 'elsewhere') {
-        this.hint = answer.hint === undefined ? random.below(sim.workers.length) : answer.hint - 1;
+        this.hint = answer.hint === undefined ? random.below(workers.length) : answer.hint - 1;
         again(false);
       } else if (answer.type === 'failed') {
-        if (random.chance(0.2)) this.hint = random.below(sim.workers.length);
+        if (random.chance(0.2)) this.hint = random.below(workers.length);
         again(answer.unknown);
       } else {
         settled = true;
         this.finish(request, callMs, answer, maybeDone);
       }
     };
-    sim.sendFromClient(worker, () =>
-      worker.handle(request, (answer) => sim.sendToClient(worker, () => receive(answer))),
+    network.sendFromClient(worker, () =>
+      worker.handle(request, (answer) => network.sendToClient(worker, () => receive(answer))),
     );
     time.after(TIMEOUT_MS, () => {
       if (settled) return;
-      this.hint = random.below(sim.workers.length);
+      this.hint = random.below(workers.length);
       again(true);
     });
   }
@@ -86,11 +89,11 @@ export class SimulatedClient {
     answer: ClientAnswer | undefined,
     maybeDone: boolean,
   ): void {
-    const { sim } = this;
-    const end = answer === undefined ? Infinity : sim.time.nowMs;
+    const { world } = this;
+    const end = answer === undefined ? Infinity : world.time.nowMs;
     const certain = answer !== undefined;
     const { key, value, expected } = request;
-    sim.trace(
+    world.trace(
       () =>
         `client ${this.index}: ${request.type} ${key} ${value} (if ${expected}) -> ${answer === undefined ? (maybeDone ? 'unknown' : 'not done') : JSON.stringify(answer)}`,
     );
@@ -101,21 +104,21 @@ export class SimulatedClient {
     if (answer?.type === 'rejected' && maybeDone)
       this.record(request, { call, end: Infinity, certain: false, value, expected }, undefined);
     if (certain || maybeDone) this.record(request, { call, end, certain, value, expected }, answer);
-    sim.time.after(sim.random.between(0, 60), () => this.next());
+    world.time.after(world.random.between(0, 60), () => this.next());
   }
 
   private record(
-    { type, key, partition }: ClientRequest,
+    { type, key, partition, ttlMs }: ClientRequest,
     base: Omit<Operation, 'type'>,
     answer: ClientAnswer | undefined,
   ): void {
-    const { checker } = this.sim;
+    const { checker } = this.world;
     if (type === 'read' || type === 'confirmed') {
       if (answer?.type !== 'value') return;
       this.known.set(key, answer.value);
       checker.record(key, { ...base, type: 'read', value: answer.value });
     } else if (type === 'clear') {
-      for (let k = 0; k < this.sim.profile.keysPerPartition; k += 1)
+      for (let k = 0; k < this.world.profile.keysPerPartition; k += 1)
         checker.record(`${partition}/${k}`, { ...base, type: 'delete' });
     } else if (answer?.type === 'rejected') {
       this.known.set(key, answer.value);
@@ -123,9 +126,16 @@ export class SimulatedClient {
       else checker.record(key, { ...base, type: 'reject', value: answer.value });
     } else {
       if (answer !== undefined) this.known.set(key, type === 'delete' ? 0 : base.value);
+      // Two clocks are behind an expiry: the one it was set by, and the one it is read by.
+      const unsureMs = 2 * this.world.profile.wallOffsetMs + 1;
+      const expires =
+        ttlMs === 0
+          ? undefined
+          : { earliestMs: base.call + ttlMs - unsureMs, latestMs: base.end + ttlMs + unsureMs };
       checker.record(key, {
         ...base,
         type: type === 'putIf' ? 'swap' : type === 'delete' ? 'delete' : 'write',
+        expires,
       });
     }
   }

@@ -17,7 +17,6 @@ import type {
   SnapshotRow,
   StoredRecord,
 } from '@diststore/replication';
-import type { Ver } from '@diststore/cluster';
 
 export interface PartitionRows {
   installed: InstalledState | undefined;
@@ -29,12 +28,6 @@ export interface PartitionRows {
 }
 
 export type PersistEffect = Extract<Effect, { type: 'persist' }>;
-
-export interface Completion {
-  readonly partition: number;
-  readonly number: number;
-  readonly ver: Ver | null;
-}
 
 export function emptyRows(): PartitionRows {
   return {
@@ -69,6 +62,20 @@ export class SimulatedDisk {
   write(partition: number, { writes }: Pick<PersistEffect, 'writes'>): void {
     const rows = this.rows(partition);
     for (const write of writes) this.writeOne(partition, rows, write);
+  }
+
+  /** The same at this moment, for a disk that is to be rolled back to it. */
+  copy(): SimulatedDisk {
+    const copy = new SimulatedDisk(this.observer);
+    for (const [partition, { installed, applied, log, data, finished }] of this.partitions)
+      copy.partitions.set(partition, {
+        installed,
+        applied,
+        log: new Map(log),
+        data: new Map(data),
+        finished: new Map(finished),
+      });
+    return copy;
   }
 
   /** The chain of the entry at `seq`, or undefined if it is not there, or is no longer told apart. */
@@ -154,7 +161,10 @@ function applyEntry(rows: PartitionRows, entry: Entry): void {
 export function snapshotRows(rows: PartitionRows): SnapshotRow[] {
   const all: SnapshotRow[] = [];
   for (const [name, record] of rows.data)
-    all.push({ key: bytesOf(`d${name}`), value: bytesOf(`${record.version} ${keyName(record.payload)}`) });
+    all.push({
+      key: bytesOf(`d${name}`),
+      value: bytesOf(`${record.version} ${record.expireAtMs} ${keyName(record.payload)}`),
+    });
   for (const [id, { seq, fingerprint, result }] of rows.finished)
     all.push({
       key: bytesOf(`r${id}`),
@@ -167,13 +177,12 @@ function loadRow(rows: PartitionRows, { key, value }: SnapshotRow): void {
   const name = keyName(key.subarray(1));
   const text = keyName(value);
   if (key[0] === 0x64) {
-    const at = text.indexOf(' ');
-    const version = Number(text.slice(0, at));
+    const [version, expireAtMs, payload] = text.split(' ', 3) as [string, string, string];
     rows.data.set(name, {
-      version,
-      expireAtMs: 0,
+      version: Number(version),
+      expireAtMs: Number(expireAtMs),
       contentType: undefined,
-      payload: bytesOf(text.slice(at + 1)),
+      payload: bytesOf(payload),
     });
     return;
   }
@@ -185,7 +194,7 @@ function loadRow(rows: PartitionRows, { key, value }: SnapshotRow): void {
 /** What two replicas at the same sequence number must have in common. */
 export function digestOf(rows: PartitionRows): string {
   const data = [...rows.data]
-    .map(([name, { version, payload }]) => `${name}=${version}:${keyName(payload)}`)
+    .map(([name, { version, expireAtMs, payload }]) => `${name}=${version}:${expireAtMs}:${keyName(payload)}`)
     .sort();
   const finished = [...rows.finished].map(([id, { seq }]) => `${id}@${seq}`).sort();
   const { applied, chain, counts, clearedThrough } = rows.applied;

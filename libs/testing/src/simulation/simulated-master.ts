@@ -17,19 +17,20 @@ import {
   workerIndex,
 } from '@diststore/cluster';
 import type {
+  Admission,
   Configuration,
   Decision,
   Generation,
   Member,
   Proposal,
   ReplicaProposal,
-  StoreId,
   Target,
   WorkerIndex,
   WorkerRegistration,
 } from '@diststore/cluster';
 
-import type { Simulation } from './simulation.js';
+import type { Hello, HelloAnswer } from './master-messages.js';
+import type { World } from './world.js';
 
 interface MasterRecord {
   gen: Generation;
@@ -37,22 +38,6 @@ interface MasterRecord {
   targets: Map<number, Target>;
   registrations: Map<WorkerIndex, WorkerRegistration>;
   nextNumber: number;
-}
-
-export interface Hello {
-  readonly worker: WorkerIndex;
-  readonly store: StoreId;
-  readonly boot: number;
-  readonly nonce: string;
-  readonly fence: Generation;
-  readonly known: ReadonlyMap<number, Configuration>;
-}
-
-export interface HelloAnswer {
-  readonly configurations: ReadonlyMap<number, Configuration>;
-  readonly targets: ReadonlyMap<number, Target>;
-  /** Refuse older generations, and say hello again with what you know. */
-  readonly fence: Generation;
 }
 
 const QUIET_MS = 600;
@@ -75,7 +60,7 @@ export class SimulatedMaster {
   private heard = new Map<WorkerIndex, { atMs: number; hello: Hello }>();
   private ids = 0;
 
-  constructor(private readonly sim: Simulation) {}
+  constructor(protected readonly world: World) {}
 
   crash(): void {
     this.isUp = false;
@@ -91,7 +76,7 @@ export class SimulatedMaster {
     this.isUp = true;
     this.frozen = false;
     this.recovery = undefined;
-    this.startedMs = this.sim.time.nowMs;
+    this.startedMs = this.world.time.nowMs;
   }
 
   takeBackup(): void {
@@ -99,13 +84,18 @@ export class SimulatedMaster {
   }
 
   hello(hello: Hello): HelloAnswer | undefined {
-    const nowMs = this.sim.time.nowMs;
+    const nowMs = this.world.time.nowMs;
     const known = this.record.registrations.get(hello.worker);
     const last = this.heard.get(hello.worker);
     const isCurrentLive =
       last !== undefined && nowMs - last.atMs < LIVE_MS && last.hello.store === known?.current.store;
-    const admission = admit(known, hello, { isCurrentLive, nextNumber: this.record.nextNumber });
-    if ('refused' in admission) return undefined;
+    const admission = this.admit(known, hello, { isCurrentLive, nextNumber: this.record.nextNumber });
+    if ('refused' in admission) {
+      // Another store while the old one seems alive is only early; a disk that forgot is never let in.
+      if (admission.refused === 'index-in-use') return undefined;
+      this.world.trace(() => `master: worker ${hello.worker} is refused, its disk was rolled back`);
+      return { isRefused: true, configurations: new Map(), targets: new Map(), fence: this.record.gen };
+    }
     this.record.nextNumber += 1;
     this.record.registrations.set(hello.worker, admission.registration);
     this.heard.set(hello.worker, { atMs: nowMs, hello });
@@ -116,7 +106,25 @@ export class SimulatedMaster {
     if (hello.fence > this.record.gen) this.frozen = true;
     if (this.frozen) this.recover();
     const { configurations, targets } = this.record;
-    return { configurations, targets, fence: this.recovery ?? this.record.gen };
+    return { isRefused: false, configurations, targets, fence: this.recovery ?? this.record.gen };
+  }
+
+  admit(...given: Parameters<typeof admit>): Admission {
+    return admit(...given);
+  }
+
+  /** What an operator asks for. Undefined: not now. */
+  force(partition: number, member: Member, acceptDataLoss: boolean): Decision | undefined {
+    if (!this.takesProposals()) return undefined;
+    return this.decide({
+      partition: partitionId(partition),
+      kind: 'force',
+      expect: this.record.configurations.get(partition) ?? null,
+      by: 'operator',
+      proposalId: this.newId(),
+      next: { primary: member, insync: [member] },
+      acceptDataLoss,
+    });
   }
 
   /** Undefined: not now. */
@@ -133,14 +141,14 @@ export class SimulatedMaster {
   tick(): void {
     if (!this.isUp || !this.takesProposals()) return;
     const { registrations, configurations, targets } = this.record;
-    if (registrations.size < this.sim.workers.length) return;
+    if (registrations.size < this.world.workerCount) return;
     this.relax();
     for (const [partition, target] of targets) {
       if (configurations.has(partition)) continue;
       const insync: Member[] = target.replicas.map((worker) => ({
         worker,
         store: (registrations.get(worker) as WorkerRegistration).current.store,
-        incarnation: incarnation(this.sim.random.hex(8)),
+        incarnation: incarnation(this.world.random.hex(8)),
       }));
       const primary = insync.find(({ worker }) => worker === target.preferredPrimary) as Member;
       this.decide({
@@ -190,21 +198,29 @@ export class SimulatedMaster {
     });
     if (decision.answer === 'accepted') {
       this.record.configurations.set(proposal.partition, decision.configuration);
-      this.sim.configured(proposal.partition, decision.configuration);
+      this.configured(decision.configuration, proposal.partition);
+      this.world.checker.configured(proposal.partition, decision.configuration);
     }
     return decision;
   }
 
+  private configured({ gen, epoch: at, insync, primary, kind }: Configuration, partition: number): void {
+    this.world.trace(
+      () =>
+        `master: partition ${partition} is ${gen}.${at} by ${kind}: primary ${primary.worker}, in sync ${insync.map(({ worker }) => worker).join(',')}`,
+    );
+  }
+
   private newId(): ReturnType<typeof proposalId> {
     this.ids += 1;
-    return proposalId(`master-${this.ids}-${this.sim.random.hex(8)}`);
+    return proposalId(`master-${this.ids}-${this.world.random.hex(8)}`);
   }
 
   /** Not while its own data may be older than the cluster's. */
   private takesProposals(): boolean {
     if (!this.isUp || this.frozen) return false;
-    if (this.heard.size >= this.sim.workers.length) return true;
-    return !this.isRestored && this.sim.time.nowMs - this.startedMs >= QUIET_MS;
+    if (this.heard.size >= this.world.workerCount) return true;
+    return !this.isRestored && this.world.time.nowMs - this.startedMs >= QUIET_MS;
   }
 
   /**
@@ -220,7 +236,7 @@ export class SimulatedMaster {
     if (this.recovery === undefined || this.recovery < gen) this.recovery = generation(gen + 1);
     const { recovery } = this;
     const answered = [...this.heard.values()].filter(({ hello }) => hello.fence === recovery);
-    if (answered.length < this.sim.workers.length) return;
+    if (!this.isEnoughToRecover(answered.length)) return;
     const newest = new Map(this.record.configurations);
     for (const { hello } of answered) {
       for (const [partition, configuration] of hello.known) {
@@ -246,6 +262,11 @@ export class SimulatedMaster {
     this.frozen = false;
     this.isRestored = false;
     this.recovery = undefined;
+  }
+
+  /** All of them: the newest configuration may be known to one worker alone. */
+  protected isEnoughToRecover(answered: number): boolean {
+    return answered >= this.world.workerCount;
   }
 
   workersOf(partition: number): WorkerIndex[] {

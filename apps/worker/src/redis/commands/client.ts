@@ -18,7 +18,10 @@ function toggled(set: (session: Session, on: boolean) => void): Implementation {
   return special((session, args, out) => {
     const word = args[2] as Buffer;
     const isOn = equalsIgnoringCase(word, 'on');
-    if (!isOn && !equalsIgnoringCase(word, 'off')) return out.error(SYNTAX_ERROR.text);
+    if (!isOn && !equalsIgnoringCase(word, 'off')) {
+      out.error(SYNTAX_ERROR.text);
+      return;
+    }
     set(session, isOn);
     out.ok();
   });
@@ -29,14 +32,21 @@ const list: Run = (session, args, out) => {
   let chosen = session.server.sessions();
   if (args.length === 4 && option !== undefined && equalsIgnoringCase(option, 'type')) {
     const filter = typeFilter(args[3] as Buffer);
-    if (filter === undefined) return out.error(unknownTypeError(args[3] as Buffer).text);
+    if (filter === undefined) {
+      out.error(unknownTypeError(args[3] as Buffer).text);
+      return;
+    }
     chosen = chosen.filter(filter);
   } else if (args.length > 3 && option !== undefined && equalsIgnoringCase(option, 'id')) {
     const ids = args.slice(3).map(parseInt64);
-    if (ids.includes(undefined)) return out.error('ERR Invalid client ID');
+    if (ids.includes(undefined)) {
+      out.error('ERR Invalid client ID');
+      return;
+    }
     chosen = ids.flatMap((id) => session.server.find(Number(id)) ?? []);
   } else if (args.length > 2) {
-    return out.error(SYNTAX_ERROR.text);
+    out.error(SYNTAX_ERROR.text);
+    return;
   }
   out.verbatim('txt', chosen.map((client) => `${describeClient(client)}\n`).join(''));
 };
@@ -46,12 +56,19 @@ const kill: Run = (session, args, out) => {
   if (args.length === 3) {
     const address = (args[2] as Buffer).toString('latin1');
     const found = server.sessions().find((client) => client.address === address);
-    if (found === undefined) return out.error('ERR No such client');
+    if (found === undefined) {
+      out.error('ERR No such client');
+      return;
+    }
     end(found, session);
-    return out.ok();
+    out.ok();
+    return;
   }
   const filter = parseKillFilter(args, session);
-  if (!filter.ok) return out.error(filter.error.text);
+  if (!filter.ok) {
+    out.error(filter.error.text);
+    return;
+  }
   const chosen = server.sessions().filter(filter.value);
   for (const client of chosen) end(client, session);
   out.integer(chosen.length);
@@ -66,11 +83,19 @@ function end(client: Session, self: Session): void {
 const pause: Run = (session, args, out) => {
   const timeoutMs = parseInt64(args[2] as Buffer);
   const mode = args[3];
-  if (timeoutMs === undefined) return out.error('ERR timeout is not an integer or out of range');
-  if (timeoutMs < 0) return out.error('ERR timeout is negative');
+  if (timeoutMs === undefined) {
+    out.error('ERR timeout is not an integer or out of range');
+    return;
+  }
+  if (timeoutMs < 0) {
+    out.error('ERR timeout is negative');
+    return;
+  }
   const isWrite = mode !== undefined && equalsIgnoringCase(mode, 'write');
-  if (mode !== undefined && !isWrite && !equalsIgnoringCase(mode, 'all'))
-    return out.error('ERR CLIENT PAUSE mode must be WRITE or ALL');
+  if (mode !== undefined && !isWrite && !equalsIgnoringCase(mode, 'all')) {
+    out.error('ERR CLIENT PAUSE mode must be WRITE or ALL');
+    return;
+  }
   session.server.pauses.pause(Number(timeoutMs), isWrite ? 'write' : 'all');
   out.ok();
 };
@@ -93,11 +118,14 @@ const setInfo: Run = (session, args, out) => {
   const attribute = args[2] as Buffer;
   const text = clientText(args[3] as Buffer);
   const isName = equalsIgnoringCase(attribute, 'lib-name');
-  if (!isName && !equalsIgnoringCase(attribute, 'lib-ver'))
-    return out.error(`ERR Unrecognized option '${attribute.toString()}'`);
+  if (!isName && !equalsIgnoringCase(attribute, 'lib-ver')) {
+    out.error(`ERR Unrecognized option '${attribute.toString()}'`);
+    return;
+  }
   if (text === undefined) {
     const word = isName ? 'lib-name' : 'lib-ver';
-    return out.error(`ERR ${word} cannot contain spaces, newlines or special characters.`);
+    out.error(`ERR ${word} cannot contain spaces, newlines or special characters.`);
+    return;
   }
   if (isName) session.libName = text;
   else session.libVersion = text;
@@ -106,7 +134,10 @@ const setInfo: Run = (session, args, out) => {
 
 const setName: Run = (session, args, out) => {
   const name = clientText(args[2] as Buffer);
-  if (name === undefined) return out.error(CLIENT_NAME_ERROR.text);
+  if (name === undefined) {
+    out.error(CLIENT_NAME_ERROR.text);
+    return;
+  }
   session.name = name;
   out.ok();
 };

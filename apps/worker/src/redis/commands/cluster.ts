@@ -26,7 +26,7 @@ function inCluster(run: Run): Implementation {
 
 /** Every node is its own shard, so a shard's id is made from its node's. */
 function shardIdOf(nodeId: string): string {
-  return [...nodeId].reverse().join('');
+  return Buffer.from(nodeId, 'hex').reverse().toString('hex');
 }
 
 function line({ id, address, busPort, isSelf, isUp, slots }: ClusterNode, epoch: number): string {
@@ -147,8 +147,14 @@ const TOO_MANY = `ERR the slot's partition has more than ${SLOT_SCAN_KEYS_MAX} k
 
 const countKeysInSlot: Run = async ({ server }, args, out) => {
   const slot = parseInt64(args[2] as Buffer);
-  if (slot === undefined) return out.error(INTEGER_ERROR.text);
-  if (slot < 0 || slot >= SLOT_COUNT) return out.error('ERR Invalid slot');
+  if (slot === undefined) {
+    out.error(INTEGER_ERROR.text);
+    return;
+  }
+  if (slot < 0 || slot >= SLOT_COUNT) {
+    out.error('ERR Invalid slot');
+    return;
+  }
   let count = 0;
   const outcome = await keysOfSlot(server, Number(slot), () => {
     count += 1;
@@ -161,13 +167,22 @@ const countKeysInSlot: Run = async ({ server }, args, out) => {
 const getKeysInSlot: Run = async ({ server }, args, out) => {
   const slot = parseInt64(args[2] as Buffer);
   const most = parseInt64(args[3] as Buffer);
-  if (slot === undefined || most === undefined) return out.error(INTEGER_ERROR.text);
-  if (slot < 0 || slot >= SLOT_COUNT || most < 0) return out.error('ERR Invalid slot or number of keys');
+  if (slot === undefined || most === undefined) {
+    out.error(INTEGER_ERROR.text);
+    return;
+  }
+  if (slot < 0 || slot >= SLOT_COUNT || most < 0) {
+    out.error('ERR Invalid slot or number of keys');
+    return;
+  }
   const found: Buffer[] = [];
   const limit = Math.min(Number(most), SLOT_SCAN_KEYS_MAX);
   const outcome =
     limit === 0 ? 'complete' : await keysOfSlot(server, Number(slot), (key) => found.push(key) < limit);
-  if (outcome === 'too-many') return out.error(TOO_MANY);
+  if (outcome === 'too-many') {
+    out.error(TOO_MANY);
+    return;
+  }
   out.arrayHeader(found.length);
   for (const key of found) out.bulk(key);
 };

@@ -43,8 +43,14 @@ function hello(session: Session, args: Arguments, out: ReplyEncoder): void {
   let name: string | undefined;
   if (args.length > 1) {
     const wanted = parseInt64(args[1] as Buffer);
-    if (wanted === undefined) return out.error(PROTOCOL_NUMBER_ERROR.text);
-    if (wanted !== 2 && wanted !== 3) return out.error(NO_PROTO_ERROR.text);
+    if (wanted === undefined) {
+      out.error(PROTOCOL_NUMBER_ERROR.text);
+      return;
+    }
+    if (wanted !== 2 && wanted !== 3) {
+      out.error(NO_PROTO_ERROR.text);
+      return;
+    }
     version = wanted;
   }
   for (let i = 2; i < args.length; i++) {
@@ -52,14 +58,21 @@ function hello(session: Session, args: Arguments, out: ReplyEncoder): void {
     const left = args.length - i - 1;
     if (equalsIgnoringCase(option, 'auth') && left >= 2) {
       const refused = authenticate(args[i + 1] as Buffer);
-      if (refused !== undefined) return out.error(refused.text);
+      if (refused !== undefined) {
+        out.error(refused.text);
+        return;
+      }
       i += 2;
     } else if (equalsIgnoringCase(option, 'setname') && left >= 1) {
       name = clientText(args[i + 1] as Buffer);
-      if (name === undefined) return out.error(CLIENT_NAME_ERROR.text);
+      if (name === undefined) {
+        out.error(CLIENT_NAME_ERROR.text);
+        return;
+      }
       i += 1;
     } else {
-      return out.error(`ERR Syntax error in HELLO option '${option.toString()}'`);
+      out.error(`ERR Syntax error in HELLO option '${option.toString()}'`);
+      return;
     }
   }
   if (name !== undefined) session.name = name;
@@ -122,8 +135,14 @@ export const connectionCommands: Implementations = {
   auth: {
     kind: 'special',
     run: (_session, args, out) => {
-      if (args.length > 3) return out.error('ERR syntax error');
-      if (args.length === 2) return out.error(NO_PASSWORD_ERROR.text);
+      if (args.length > 3) {
+        out.error('ERR syntax error');
+        return;
+      }
+      if (args.length === 2) {
+        out.error(NO_PASSWORD_ERROR.text);
+        return;
+      }
       const refused = authenticate(args[1] as Buffer);
       if (refused === undefined) out.ok();
       else out.error(refused.text);

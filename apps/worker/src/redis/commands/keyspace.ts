@@ -40,7 +40,10 @@ function boundsOf(pattern: Glob | undefined): { from: Buffer; to: Buffer | undef
 
 async function scan({ server }: Session, args: Arguments, out: ReplyEncoder): Promise<void> {
   const options = parseScanOptions(args);
-  if (!options.ok) return out.error(options.error.text);
+  if (!options.ok) {
+    out.error(options.error.text);
+    return;
+  }
   const { cursor, pattern, count, type } = options.value;
   const partitions = server.partitions();
   const { from, to } = boundsOf(pattern);
@@ -48,7 +51,10 @@ async function scan({ server }: Session, args: Arguments, out: ReplyEncoder): Pr
   let key = from;
   if (cursor !== 0) {
     const position = server.cursors.find(cursor);
-    if (position === undefined) return out.error(CURSOR_LOST_ERROR.text);
+    if (position === undefined) {
+      out.error(CURSOR_LOST_ERROR.text);
+      return;
+    }
     // A partition that has moved away is gone on with at its successor, as a scan of a Redis node would.
     at = partitions.findIndex((partition) => partition >= position.partition);
     if (at < 0) at = partitions.length;
@@ -79,12 +85,12 @@ async function scan({ server }: Session, args: Arguments, out: ReplyEncoder): Pr
   for (const name of found) out.bulk(name);
 }
 
-/** Walks over all keys between two, page by page; ends early when `visit` answers false. */
+/** Walks over all keys between two, page by page. */
 async function walk(
   server: RedisServer,
   partitions: readonly PartitionId[],
   bounds: { readonly from: Buffer; readonly to: Buffer | undefined },
-  visit: (key: Buffer) => boolean | void,
+  visit: (key: Buffer) => void,
 ): Promise<void> {
   for (const partition of partitions) {
     let from: Buffer | undefined = bounds.from;
@@ -93,7 +99,7 @@ async function walk(
         limit: PAGE_KEYS_MAX,
         keysOnly: true,
       });
-      for (const { key } of page.records) if (visit(key) === false) return;
+      for (const { key } of page.records) visit(key);
       from = page.next;
     }
   }
@@ -101,7 +107,10 @@ async function walk(
 
 async function keys({ server }: Session, args: Arguments, out: ReplyEncoder): Promise<void> {
   const pattern = parsePattern(args[1] as Buffer);
-  if (!pattern.ok) return out.error(pattern.error.text);
+  if (!pattern.ok) {
+    out.error(pattern.error.text);
+    return;
+  }
   const found: Buffer[] = [];
   let bytes = 0;
   await walk(server, server.partitions(), boundsOf(pattern.value), (key) => {
@@ -156,7 +165,10 @@ async function randomkey({ server }: Session, _args: Arguments, out: ReplyEncode
       if (further.records.length > 0) candidates = further.records;
     }
     const chosen = candidates[candidates.length === 0 ? 0 : randomInt(candidates.length)];
-    if (chosen !== undefined) return out.bulk(chosen.key);
+    if (chosen !== undefined) {
+      out.bulk(chosen.key);
+      return;
+    }
   }
   out.null();
 }
@@ -176,7 +188,10 @@ const flush: Implementation = {
     const [, mode] = args;
     const isKnown =
       mode === undefined || equalsIgnoringCase(mode, 'async') || equalsIgnoringCase(mode, 'sync');
-    if (args.length > 2 || !isKnown) return out.error(SYNTAX_ERROR.text);
+    if (args.length > 2 || !isKnown) {
+      out.error(SYNTAX_ERROR.text);
+      return;
+    }
     await server.keyspace.clear();
     out.ok();
   },

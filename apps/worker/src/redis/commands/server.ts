@@ -46,14 +46,20 @@ const USER = 'user default on nopass ~* &* +@all';
 
 const aclCat: Run = ({ server }, args, out) => {
   const wanted = args[2];
-  if (args.length > 3) return out.error(wrongArityError('acl|cat').text);
+  if (args.length > 3) {
+    out.error(wrongArityError('acl|cat').text);
+    return;
+  }
   if (wanted === undefined) {
     out.arrayHeader(ACL_CATEGORIES.length);
     for (const category of ACL_CATEGORIES) out.bulk(category);
     return;
   }
   const category = ACL_CATEGORIES.find((known) => equalsIgnoringCase(wanted, known));
-  if (category === undefined) return out.error(`ERR Unknown category '${wanted.toString()}'`);
+  if (category === undefined) {
+    out.error(`ERR Unknown category '${wanted.toString()}'`);
+    return;
+  }
   const names = server.commands
     .all()
     .map(({ command }) => command)
@@ -73,7 +79,10 @@ const configGet: Run = ({ server }, args, out) => {
 };
 
 const configSet: Run = ({ server }, args, out) => {
-  if (args.length % 2 !== 0) return out.error(wrongArityError('config|set').text);
+  if (args.length % 2 !== 0) {
+    out.error(wrongArityError('config|set').text);
+    return;
+  }
   const refused = applySettings(server, args.slice(2));
   if (refused === undefined) out.ok();
   else out.error(refused.text);
@@ -81,9 +90,14 @@ const configSet: Run = ({ server }, args, out) => {
 
 const slowlogGet: Run = ({ server }, args, out) => {
   const stated = args[2] === undefined ? SLOWLOG_COUNT_DEFAULT : parseInt64(args[2]);
-  if (args.length > 3) return out.error(SYNTAX_ERROR.text);
-  if (stated === undefined || stated < -1)
-    return out.error('ERR count should be greater than or equal to -1');
+  if (args.length > 3) {
+    out.error(SYNTAX_ERROR.text);
+    return;
+  }
+  if (stated === undefined || stated < -1) {
+    out.error('ERR count should be greater than or equal to -1');
+    return;
+  }
   const entries = server.slowLog.entries.slice(0, stated === -1 ? undefined : Number(stated));
   out.arrayHeader(entries.length);
   for (const { id, atSeconds, durationUs, args: words, client, clientName } of entries) {
@@ -122,21 +136,42 @@ const role: Run = (_session, _args, out) => {
  */
 const wait: Run = (session, args, out) => {
   const wanted = parseInt64(args[1] as Buffer);
-  if (wanted === undefined) return out.error(INTEGER_ERROR.text);
+  if (wanted === undefined) {
+    out.error(INTEGER_ERROR.text);
+    return;
+  }
   const refused = timeoutError(args[2] as Buffer);
-  if (refused !== undefined) return out.error(refused);
+  if (refused !== undefined) {
+    out.error(refused);
+    return;
+  }
   out.integer(replicasOf(session));
 };
 
 const waitaof: Run = (session, args, out) => {
   const local = parseInt64(args[1] as Buffer);
-  if (local === undefined) return out.error(INTEGER_ERROR.text);
-  if (local < 0 || local > 1) return out.error('ERR value is out of range, value must between 0 and 1');
+  if (local === undefined) {
+    out.error(INTEGER_ERROR.text);
+    return;
+  }
+  if (local < 0 || local > 1) {
+    out.error('ERR value is out of range, value must between 0 and 1');
+    return;
+  }
   const wanted = parseInt64(args[2] as Buffer);
-  if (wanted === undefined) return out.error(INTEGER_ERROR.text);
-  if (wanted < 0) return out.error('ERR value is out of range, must be positive');
+  if (wanted === undefined) {
+    out.error(INTEGER_ERROR.text);
+    return;
+  }
+  if (wanted < 0) {
+    out.error('ERR value is out of range, must be positive');
+    return;
+  }
   const refused = timeoutError(args[3] as Buffer);
-  if (refused !== undefined) return out.error(refused);
+  if (refused !== undefined) {
+    out.error(refused);
+    return;
+  }
   out.arrayHeader(2);
   out.integer(1);
   out.integer(replicasOf(session));

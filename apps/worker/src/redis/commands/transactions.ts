@@ -65,11 +65,17 @@ function plan(queued: QueuedCommand, context: Context): Planned {
 
 async function exec(session: Session, _args: Arguments, out: ReplyEncoder): Promise<void> {
   const { transaction, server } = session;
-  if (!transaction.isOpen) return out.error(EXEC_WITHOUT_MULTI_ERROR.text);
+  if (!transaction.isOpen) {
+    out.error(EXEC_WITHOUT_MULTI_ERROR.text);
+    return;
+  }
   const { queued, isBroken } = transaction;
   const watched = transaction.watched();
   transaction.reset();
-  if (isBroken) return out.error(EXEC_ABORT_ERROR.text);
+  if (isBroken) {
+    out.error(EXEC_ABORT_ERROR.text);
+    return;
+  }
 
   const keys = [
     ...watched.map(({ key }) => key),
@@ -77,12 +83,17 @@ async function exec(session: Session, _args: Arguments, out: ReplyEncoder): Prom
   ];
   const refusal =
     server.crossSlotErrorOf(keys) ?? (keys[0] === undefined ? undefined : server.redirectionOf(keys[0]));
-  if (refusal !== undefined) return out.error(refusal.text);
+  if (refusal !== undefined) {
+    out.error(refusal.text);
+    return;
+  }
 
   const planned = queued.map((command) => plan(command, server.context));
   const steps = planned.flatMap((command) => command.steps);
-  if (steps.length + watched.length > TRANSACTION_OPERATIONS_MAX)
-    return out.error(`ERR a transaction has at most ${TRANSACTION_OPERATIONS_MAX} operations`);
+  if (steps.length + watched.length > TRANSACTION_OPERATIONS_MAX) {
+    out.error(`ERR a transaction has at most ${TRANSACTION_OPERATIONS_MAX} operations`);
+    return;
+  }
   let results: readonly Result[] = [];
   if (steps.length + watched.length > 0) {
     const { result, replicas } = await server.keyspace.perform({
@@ -95,9 +106,15 @@ async function exec(session: Session, _args: Arguments, out: ReplyEncoder): Prom
       otherwise: [],
       continueOnFailure: true,
     });
-    if (result.type === 'failed') return out.error(failureReply(result.reason).text);
+    if (result.type === 'failed') {
+      out.error(failureReply(result.reason).text);
+      return;
+    }
     if (result.type !== 'transaction') throw unexpectedResult(result);
-    if (!result.held) return out.nullArray();
+    if (!result.held) {
+      out.nullArray();
+      return;
+    }
     if (steps.some(({ type }) => type !== 'get')) session.holdersOfLastWrite = replicas.length;
     results = result.results;
   }
@@ -129,17 +146,28 @@ async function replyOne(
   const { implementation } = bound;
   const { context } = session.server;
   const failed = results.find((result) => result.type === 'failed');
-  if (failed?.type === 'failed') return out.error(failureReply(failed.reason).text);
+  if (failed?.type === 'failed') {
+    out.error(failureReply(failed.reason).text);
+    return;
+  }
   bound.calls += 1;
   switch (implementation.kind) {
-    case 'read':
-      return implementation.reply(recordOf(results[0] as Result), args, out, context);
-    case 'read-many':
-      return implementation.reply(results.map(recordOf), args, out);
-    case 'write':
-      return implementation.reply(results[0] as Result, args, out, context);
-    case 'write-many':
-      return implementation.reply(results, args, out);
+    case 'read': {
+      implementation.reply(recordOf(results[0] as Result), args, out, context);
+      return;
+    }
+    case 'read-many': {
+      implementation.reply(results.map(recordOf), args, out);
+      return;
+    }
+    case 'write': {
+      implementation.reply(results[0] as Result, args, out, context);
+      return;
+    }
+    case 'write-many': {
+      implementation.reply(results, args, out);
+      return;
+    }
     case 'special':
       try {
         await implementation.run(session, args, out);
@@ -160,9 +188,14 @@ async function watch(session: Session, args: Arguments, out: ReplyEncoder): Prom
   const { server, transaction } = session;
   const keys = args.slice(1);
   const redirection = server.redirectionOfAll(keys);
-  if (redirection !== undefined) return out.error(redirection.text);
-  if (transaction.watchedCount + keys.length > WATCHED_KEYS_MAX)
-    return out.error(`ERR a connection watches at most ${WATCHED_KEYS_MAX} keys`);
+  if (redirection !== undefined) {
+    out.error(redirection.text);
+    return;
+  }
+  if (transaction.watchedCount + keys.length > WATCHED_KEYS_MAX) {
+    out.error(`ERR a connection watches at most ${WATCHED_KEYS_MAX} keys`);
+    return;
+  }
   const unwatched = keys.filter((key) => !transaction.isWatched(key));
   const versions = await Promise.all(
     unwatched.map(async (key) => (await server.keyspace.get(key)).record?.version ?? 0),
@@ -176,7 +209,10 @@ export const transactionCommands: Implementations = {
     kind: 'special',
     inMulti: 'at-once',
     run: ({ transaction }, _args, out) => {
-      if (transaction.isOpen) return out.error(NESTED_MULTI_ERROR.text);
+      if (transaction.isOpen) {
+        out.error(NESTED_MULTI_ERROR.text);
+        return;
+      }
       transaction.open();
       out.ok();
     },
@@ -186,7 +222,10 @@ export const transactionCommands: Implementations = {
     kind: 'special',
     inMulti: 'at-once',
     run: ({ transaction }, _args, out) => {
-      if (!transaction.isOpen) return out.error(DISCARD_WITHOUT_MULTI_ERROR.text);
+      if (!transaction.isOpen) {
+        out.error(DISCARD_WITHOUT_MULTI_ERROR.text);
+        return;
+      }
       transaction.reset();
       out.ok();
     },
@@ -195,7 +234,10 @@ export const transactionCommands: Implementations = {
     kind: 'special',
     inMulti: 'at-once',
     run: (session, args, out) => {
-      if (session.transaction.isOpen) return out.error(WATCH_INSIDE_MULTI_ERROR.text);
+      if (session.transaction.isOpen) {
+        out.error(WATCH_INSIDE_MULTI_ERROR.text);
+        return;
+      }
       return watch(session, args, out);
     },
   },

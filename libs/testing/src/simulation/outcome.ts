@@ -1,0 +1,90 @@
+/** What must hold at the end of a run: full service is back, and the replicas are equal. */
+import { digestOf } from './simulated-disk.js';
+import type { SimulatedMaster } from './simulated-master.js';
+import type { SimulatedWorker } from './simulated-worker.js';
+import { Violation } from './violation.js';
+import type { World } from './world.js';
+
+export class Outcome {
+  constructor(
+    private readonly world: World,
+    private readonly workers: readonly SimulatedWorker[],
+    private readonly master: SimulatedMaster,
+  ) {}
+
+  /** What keeps the cluster from full service; undefined: nothing. */
+  whatIsMissing(): string | undefined {
+    for (let partition = 0; partition < this.world.partitionCount; partition += 1) {
+      const missing = this.whatIsMissingIn(partition);
+      if (missing !== undefined) return missing;
+    }
+    return undefined;
+  }
+
+  private whatIsMissingIn(partition: number): string | undefined {
+    const configuration = this.master.record.configurations.get(partition);
+    if (configuration === undefined) return `partition ${partition} is not created`;
+    // The last in-sync disk is gone: more was lost than is promised to survive, and only a person can go on.
+    if (this.world.checker.intactMembers(partition).length === 0) return undefined;
+    const wanted = this.master.workersOf(partition);
+    const insync = configuration.insync.map(({ worker }) => worker);
+    const at = `partition ${partition} in ${configuration.gen}.${configuration.epoch}`;
+    if (wanted.length !== insync.length || !wanted.every((worker) => insync.includes(worker)))
+      return `${at} is in sync on ${insync.join(',')}, wanted ${wanted.join(',')}`;
+    const leader = this.workers[configuration.primary.worker - 1];
+    if (leader?.isUp !== true) return `${at}: its primary is down`;
+    const replica = leader.replicas.get(partition);
+    if (!leader.mayServe(partition) || replica?.probe.reconciled !== true)
+      return `${at}: worker ${leader.index} may not serve`;
+    if (insync.length < configuration.minInSync) return `${at} has too few replicas`;
+    return undefined;
+  }
+
+  /**
+   * With the master gone and every member of a partition well, the partition serves: whatever was proposed meanwhile
+   * and not answered.
+   */
+  checkWithoutMaster(): void {
+    for (const [partition, configuration] of this.master.record.configurations) {
+      const leader = this.workers[configuration.primary.worker - 1];
+      const replica = leader?.replicas.get(partition);
+      // A change that was accepted and that nobody heard of needs the master; so does one that was under way.
+      const isSettled = configuration.insync.every(({ worker }) => {
+        const seen = this.workers[worker - 1]?.replicas.get(partition)?.status.configuration;
+        return seen?.epoch === configuration.epoch && seen.gen === configuration.gen;
+      });
+      if (leader === undefined || replica?.probe.role !== 'primary' || !isSettled) continue;
+      if (!leader.mayServe(partition))
+        throw new Violation(
+          `FROZEN: ${leader.name} may not serve partition ${partition}, though all its members are well; the master is away`,
+        );
+    }
+  }
+
+  /** Every in-sync replica has applied all that is committed, and they hold the same. */
+  checkEqual(): void {
+    const { checker, partitionCount } = this.world;
+    for (let partition = 0; partition < partitionCount; partition += 1) {
+      checker.checkMembers(partition);
+      if (checker.intactMembers(partition).length === 0) continue;
+      const configuration = this.master.record.configurations.get(partition);
+      const committed = checker.committedSeq(partition);
+      let first: string | undefined;
+      for (const { worker } of configuration?.insync ?? []) {
+        const simulated = this.workers[worker - 1];
+        if (simulated === undefined) continue;
+        const rows = simulated.disk.rows(partition);
+        if (rows.applied.applied !== committed)
+          throw new Violation(
+            `NOT_APPLIED: ${simulated.name} has applied ${rows.applied.applied} of partition ${partition}, committed is ${committed}`,
+          );
+        const digest = digestOf(rows);
+        first ??= digest;
+        if (digest !== first)
+          throw new Violation(
+            `DIVERGED: replicas of partition ${partition} differ:\n  ${first}\n  ${digest}`,
+          );
+      }
+    }
+  }
+}

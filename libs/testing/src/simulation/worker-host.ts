@@ -1,0 +1,22 @@
+/** A worker as its own parts see it: what they may do with its replicas. */
+import type { WorkerIndex } from '@diststore/cluster';
+import type { Effect, Moment, ReplicaEvent } from '@diststore/replication';
+
+import type { Station } from './network.js';
+import type { ProcessLife } from './process-life.js';
+import type { WorkerView } from './worker-view.js';
+
+/** An event without the time, which the worker adds when it happens. */
+export type Happening = ReplicaEvent extends infer E
+  ? E extends unknown
+    ? Omit<E, keyof Moment>
+    : never
+  : never;
+
+export interface WorkerHost extends WorkerView, Station {
+  readonly index: WorkerIndex;
+  readonly life: ProcessLife;
+  readonly boot: number;
+  moment(): Moment;
+  step(partition: number, event: Happening): readonly Effect[];
+}

@@ -1,0 +1,72 @@
+/** docs/http.md: its commands print what it says they print, and its table of codes is the code's. */
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
+
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { type App, useSandbox } from '@diststore/testing';
+
+import { REFUSALS } from '../../apps/worker/src/http/refusals.js';
+
+const sandbox = useSandbox('all');
+const text = readFileSync(new URL('../../docs/http.md', import.meta.url), 'utf8');
+let worker: App;
+
+beforeAll(async () => {
+  worker = await sandbox().startWorker();
+});
+
+interface Step {
+  readonly command: string;
+  readonly output: string;
+}
+
+function part(name: string): string {
+  const found = new RegExp(`<!-- ${name} -->([^]*)<!-- /${name} -->`).exec(text)?.[1];
+  if (found === undefined) throw new Error(`docs/http.md has no part called ${name}.`);
+  return found;
+}
+
+/** The commands after `$ `, each with the lines up to the next one. */
+function tour(): Step[] {
+  const blocks = [...part('tour').matchAll(/```sh\n([^]*?)```/g)].map(([, block]) => block ?? '');
+  return blocks.flatMap((block) =>
+    block
+      .split(/^\$ /m)
+      .slice(1)
+      .map((step) => {
+        const end = step.indexOf('\n');
+        return { command: step.slice(0, end), output: step.slice(end + 1).trimEnd() };
+      }),
+  );
+}
+
+/** Which numbers a store gives to its writes is its own affair; that they are there is not. */
+function withoutVersions(output: string): string {
+  return output.replace(/"version":\d+/g, '"version":N');
+}
+
+describe('docs/http.md', () => {
+  it('the commands print what it says', async () => {
+    const steps = tour();
+    expect(steps.length).toBeGreaterThan(20);
+    // One shell for all, as a reader has it, with a mark behind the output of each.
+    const script = steps.map(({ command }) => `${command}\nprintf '\\036'\n`).join('');
+    const env = { ...process.env, S: worker.url };
+    const { stdout } = await promisify(execFile)('sh', ['-c', script], { env, cwd: sandbox().folder });
+    const printed = stdout.split('\x1e').map((output) => output.trim());
+    steps.forEach(({ command, output }, i) => {
+      expect({ command, output: withoutVersions(printed[i] ?? '') }).toEqual({
+        command,
+        output: withoutVersions(output),
+      });
+    });
+  });
+
+  it('the codes are those of the code', () => {
+    const rows = [...part('refusals').matchAll(/^\| `([a-z-]+)`\s*\| (\d+)\s*\| (.+?)\s*\|$/gm)];
+    expect(rows.map(([, code, status, title]) => ({ code, status: Number(status), title }))).toEqual(
+      Object.entries(REFUSALS).map(([code, { status, title }]) => ({ code, status, title })),
+    );
+  });
+});
