@@ -30,7 +30,7 @@
  *
  * All numbers are big endian. A stored log row is these bytes and the eight bytes of their own chain.
  */
-import { ByteReader, ByteWriter, Malformed } from './byte-codec.js';
+import { ByteReader, ByteWriter, Malformed, Slab } from './byte-codec.js';
 import { chainOf, sameChain } from './chain.js';
 import type { Chain } from './chain.js';
 import {
@@ -112,6 +112,7 @@ const REQUEST_ID_BYTES = 16;
 const OP_BYTES_MIN = 9;
 
 const scratch = new ByteWriter(4096);
+const slab = new Slab();
 
 /** REQUIRES: keys, content types and counts within their bounds; the buffers never change again. */
 export function makeEntry(fields: Omit<Entry, 'bytes' | 'chain'>): Entry {
@@ -127,7 +128,7 @@ export function makeEntry(fields: Omit<Entry, 'bytes' | 'chain'>): Entry {
   if (fields.request !== undefined) out.hex(fields.request.id).chain(fields.request.fingerprint);
   out.block(fields.result).u32(fields.ops.length);
   for (const op of fields.ops) writeOp(out, op);
-  const bytes = out.finish();
+  const bytes = out.finishInto(slab);
   return {
     ver: fields.ver,
     seq: fields.seq,
@@ -245,9 +246,21 @@ export function isSoundOp(op: Op): boolean {
   return op.type === 'del' || (op.contentType ?? '').length < CONTENT_TYPE_BYTES_MAX;
 }
 
-/** A key as a string of one character per byte, for maps. */
+/** As many characters as one call may safely make: far below what a stack holds. */
+const NAME_PIECE_BYTES = 1024;
+
+/**
+ * A key as a string of one character per byte, for maps. In one call, not character by character: a map would have to
+ * flatten the rope of pieces before it can hash it.
+ */
 export function keyName(key: Uint8Array): string {
+  if (key.length <= NAME_PIECE_BYTES) return namePiece(key);
   let name = '';
-  for (const byte of key) name += String.fromCharCode(byte);
+  for (let at = 0; at < key.length; at += NAME_PIECE_BYTES)
+    name += namePiece(key.subarray(at, at + NAME_PIECE_BYTES));
   return name;
+}
+
+function namePiece(bytes: Uint8Array): string {
+  return String.fromCharCode.apply(null, bytes as unknown as number[]);
 }

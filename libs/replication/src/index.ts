@@ -49,6 +49,9 @@ export type {
 export { matchPoint } from './replica-log.js';
 export type { ReplicaLog } from './replica-log.js';
 export { Replica } from './replica.js';
-export type { ReadToken, ReadVerdict, ReplicaOptions, ReplicaStatus } from './replica.js';
+export type { ReadToken, ReadVerdict, ReplicaStatus } from './replica.js';
+export { ReplicaState } from './replica/replica-state.js';
+export type { OpenProposal, ReplicaOptions } from './replica/replica-state.js';
+export { Rules } from './replica/rules.js';
 export { TIMINGS, validateTiming } from './timing.js';
 export type { Timing } from './timing.js';

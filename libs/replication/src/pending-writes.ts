@@ -101,6 +101,8 @@ export class PendingWrites {
       if (op.type === 'clear') continue;
       const name = keyName(op.key);
       if (this.overlay.get(name)?.seq === entry.seq) this.overlay.delete(name);
+      // The cheap path of a sole replica applies without having committed before.
+      if (this.prepared.get(name)?.seq === entry.seq) this.prepared.delete(name);
     }
     const { request } = entry;
     if (request !== undefined && this.requests.get(request.id)?.seq === entry.seq)

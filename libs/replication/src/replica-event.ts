@@ -8,6 +8,13 @@
  *    and the version of the last effect it held of that replica. A batch that fails ends the process.
  * 3. `send` is best effort: late, repeated, reordered and lost is all the same.
  * 4. After a turn of writes, `flush`. (Every other event flushes by itself.)
+ * 5. When the host finds the clocks of its machine apart, every replica gets an event that says so (`clockSane` false)
+ *    before any of them answers anything else. Asking `mayAnswer` with such a moment refuses, and changes nothing.
+ * 6. Proposals go to the master only once this process is registered: a disk that was rolled back is found there, and
+ *    nothing must be decided in its name before.
+ * 7. A replica that is to be erased gets its new name first: `installed` with the new incarnation and state `loading`,
+ *    then `erase`, then `installed` with state `ok`. Erasing takes several batches; a crash between them, with the old
+ *    name still on disk, would leave a replica that is empty and answers for what it held.
  */
 import type {
   Configuration,

@@ -85,16 +85,16 @@ export class MemoryIndexedLog implements ReplicaLog {
   }
 
   append(entry: Entry): void {
-    invariant(entry.seq === this.last + 1, 'a log is dense', { last: this.last, seq: entry.seq });
-    invariant(sameChain(entry.previous, this.lastChain), 'the chain of a log is continuous', {
-      seq: entry.seq,
-    });
     const order = compareEntryVer(entry.ver, this.lastVer);
-    invariant(order >= 0, 'versions in a log never fall', {
-      seq: entry.seq,
-      ver: entry.ver,
-      before: this.lastVer,
-    });
+    // Once for every entry: what would be said is put together only when it has to be said.
+    if (entry.seq !== this.last + 1 || !sameChain(entry.previous, this.lastChain) || order < 0) {
+      const { seq, ver, previous } = entry;
+      const { last, lastVer, lastChain } = this;
+      invariant(false, 'a log is dense, its chain continuous, and its versions never fall', {
+        ...{ seq, ver, previous },
+        ...{ last, lastVer, lastChain },
+      });
+    }
     if (order > 0 || this.segments.length === 0) this.segments.push({ ver: entry.ver, firstSeq: entry.seq });
     this.entries.push(entry);
     this.sizes.push(entry.bytes.length);

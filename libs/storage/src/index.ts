@@ -41,7 +41,7 @@ export {
   ROUND_WRITES_MAX,
 } from './limits.js';
 export { MemoryStorage } from './memory-storage.js';
-export { decodeState, EMPTY_STATE, encodeState, withoutLog } from './partition-state.js';
+export { decodeState, encodeState } from './partition-state.js';
 export type { LogPosition, PartitionState } from './partition-state.js';
 export { decodeRecord, encodeRecord } from './record.js';
 export type { StoredRecord } from './record.js';

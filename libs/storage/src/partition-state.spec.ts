@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { decodeState, EMPTY_STATE, encodeState, withoutLog } from './partition-state.js';
+import { decodeState, encodeState } from './partition-state.js';
 
 const STATE = {
   applied: 7,
@@ -18,15 +18,11 @@ describe('the state row', () => {
     const anyHalf = fc.nat(0xffff_ffff);
     const any = fc.record({
       applied: fc.maxSafeNat(),
-      log: fc.option(
-        fc.record({
-          // Never that of a partition without a log, which comes back without.
-          base: fc.maxSafeNat(),
-          baseVer: fc.record({ gen: fc.integer({ min: 1 }), epoch: fc.maxSafeNat() }),
-          chain: fc.record({ hi: anyHalf, lo: anyHalf }),
-        }),
-        { nil: undefined },
-      ),
+      log: fc.record({
+        base: fc.maxSafeNat(),
+        baseVer: fc.record({ gen: fc.maxSafeNat(), epoch: fc.maxSafeNat() }),
+        chain: fc.record({ hi: anyHalf, lo: anyHalf }),
+      }),
       lastTimestampMs: fc.maxSafeNat(),
       clearedThrough: fc.maxSafeNat(),
       clearPending: fc.boolean(),
@@ -34,7 +30,6 @@ describe('the state row', () => {
       bytes: fc.maxSafeNat(),
     });
     fc.assert(fc.property(any, (state) => expect(decodeState(encodeState(state))).toEqual(state)));
-    expect(decodeState(encodeState(EMPTY_STATE))).toEqual(EMPTY_STATE);
   });
 
   it('has the layout of docs/storage-format.md, byte for byte', () => {
@@ -52,15 +47,6 @@ describe('the state row', () => {
         '0000000000000002', // keys
         '000000000000001e', // bytes
       ].join(''),
-    );
-  });
-
-  it('says where a log that was never kept begins', () => {
-    expect(encodeState({ ...EMPTY_STATE, applied: 7 })).toEqual(
-      encodeState({ ...EMPTY_STATE, applied: 7, log: withoutLog(7) }),
-    );
-    expect(decodeState(encodeState({ ...EMPTY_STATE, applied: 7, log: withoutLog(7) }))).not.toHaveProperty(
-      'log',
     );
   });
 

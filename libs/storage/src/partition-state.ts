@@ -6,7 +6,7 @@
  *     0       1     format, 1                                  persisted, never renumber
  *     1       1     flags: bit 0, cleared rows are left to remove
  *     2       8     applied: sequence number of the last write in the data
- *     10      8     base: sequence number before the first log entry kept; equals `applied` without a log
+ *     10      8     base: sequence number before the first log entry kept; equals `applied` while none is
  *     18      8     generation  } of the configuration in which the entry at `base` was written;
  *     26      8     epoch       } 0 for the entry before the first
  *     34      8     chain: hash of the log up to `applied`, its last entry included; 0 for the empty log
@@ -39,8 +39,7 @@ export interface LogPosition {
 
 export interface PartitionState {
   readonly applied: number;
-  /** Absent: no log was ever kept. In the row `base` is `applied` then, and version and chain are 0. */
-  readonly log?: LogPosition | undefined;
+  readonly log: LogPosition;
   readonly lastTimestampMs: number;
   readonly clearedThrough: number;
   readonly clearPending: boolean;
@@ -48,17 +47,8 @@ export interface PartitionState {
   readonly bytes: number;
 }
 
-export const EMPTY_STATE: PartitionState = {
-  applied: 0,
-  lastTimestampMs: 0,
-  clearedThrough: 0,
-  clearPending: false,
-  keys: 0,
-  bytes: 0,
-};
-
 export function encodeState(state: PartitionState): Buffer {
-  const { base, baseVer, chain } = state.log ?? withoutLog(state.applied);
+  const { base, baseVer, chain } = state.log;
   // Every byte of it is written below.
   const bytes = Buffer.allocUnsafe(STATE_BYTES);
   bytes[0] = FORMAT;
@@ -75,11 +65,6 @@ export function encodeState(state: PartitionState): Buffer {
   writeU64(bytes, state.bytes, 66);
   bytes.writeUInt32BE(crc32(bytes.subarray(0, CRC_OFFSET)), CRC_OFFSET);
   return bytes;
-}
-
-/** Where the log of a partition stands that never kept one. */
-export function withoutLog(applied: number): LogPosition {
-  return { base: applied, baseVer: { gen: 0, epoch: 0 }, chain: { hi: 0, lo: 0 } };
 }
 
 /** @throws StoreError store-corrupt: the row is damaged, so the partition's numbering is not known. */
@@ -99,23 +84,17 @@ export function decodeState(bytes: Buffer): PartitionState {
       `The state row has format ${bytes[0] ?? 0}; this version reads ${FORMAT}.`,
     );
   }
-  const applied = readU64(bytes, 2);
-  const log = {
-    base: readU64(bytes, 10),
-    baseVer: { gen: readU64(bytes, 18), epoch: readU64(bytes, 26) },
-    chain: { hi: bytes.readUInt32BE(34), lo: bytes.readUInt32BE(38) },
-  };
   return {
-    applied,
-    ...(isKept(log, applied) ? { log } : {}),
+    applied: readU64(bytes, 2),
+    log: {
+      base: readU64(bytes, 10),
+      baseVer: { gen: readU64(bytes, 18), epoch: readU64(bytes, 26) },
+      chain: { hi: bytes.readUInt32BE(34), lo: bytes.readUInt32BE(38) },
+    },
     lastTimestampMs: readU64(bytes, 42),
     clearedThrough: readU64(bytes, 50),
     clearPending: ((bytes[1] ?? 0) & FLAG_CLEAR_PENDING) !== 0,
     keys: readU64(bytes, 58),
     bytes: readU64(bytes, 66),
   };
-}
-
-function isKept({ base, baseVer, chain }: LogPosition, applied: number): boolean {
-  return base !== applied || baseVer.gen !== 0 || baseVer.epoch !== 0 || chain.hi !== 0 || chain.lo !== 0;
 }

@@ -1,0 +1,186 @@
+/**
+ * Writes, from the client's request to the log: is it admitted, was it seen before, what does it come to, and which
+ * number does it get. Conditions are decided against the newest *prepared* state, which no reader sees yet.
+ */
+import { hasEnoughInSync } from '@diststore/cluster';
+
+import { sameChain } from '../chain.js';
+import { appliedAfter } from '../durable-state.js';
+import { isSoundOp, keyName, makeEntry } from '../entry.js';
+import type { Counts, Entry, Request, Seq } from '../entry.js';
+import {
+  ENTRY_OPS_MAX,
+  HELD_ANSWERS_MAX,
+  RESULT_BYTES_MAX,
+  WINDOW_BYTES_MAX,
+  WINDOW_ENTRIES_MAX,
+} from '../limits.js';
+import type {
+  Client,
+  Decided,
+  DurableWrite,
+  Reads,
+  ReplicaEvent,
+  StoredRecord,
+  WriteView,
+} from '../replica-event.js';
+import type { DiskQueue } from './disk-queue.js';
+import type { Handovers } from './handovers.js';
+import type { HeldAnswers } from './held-answers.js';
+import { verOf } from './replica-state.js';
+import type { ReplicaState } from './replica-state.js';
+import type { Rules } from './rules.js';
+
+export class Writing {
+  constructor(
+    private readonly s: ReplicaState,
+    private readonly rules: Rules,
+    private readonly disk: DiskQueue,
+    private readonly held: HeldAnswers,
+    private readonly handovers: Handovers,
+  ) {}
+
+  onWrite(event: Extract<ReplicaEvent, { type: 'write' }>): void {
+    const { client, request, reads } = event;
+    const { s } = this;
+    const { seen } = s;
+    if (s.role !== 'primary' || seen === null) {
+      s.reply(client, s.role === 'stopping' ? { type: 'retry-later' } : s.notPrimary());
+      return;
+    }
+    if (request !== undefined && this.answerRepeated(client, request, reads)) return;
+    if (!this.mayAdmit()) {
+      s.reply(client, { type: 'retry-later' });
+      return;
+    }
+    if (!hasEnoughInSync(seen)) {
+      const { insync, minInSync } = seen;
+      s.reply(client, { type: 'too-few-replicas', insync: insync.length, minInSync });
+      return;
+    }
+    const timestampMs = this.clockMs(event.wallMs);
+    const view = this.viewOf(reads, timestampMs);
+    const decided = event.command(view);
+    if (view.missing || (request !== undefined && reads.appliedSeq !== s.applied)) {
+      s.reply(client, { type: 'needRead' });
+      return;
+    }
+    if (decided.type === 'answer')
+      this.held.hold(client, { type: 'answer', result: decided.result }, view.dependsOn);
+    else this.sequence(client, request, decided, timestampMs);
+  }
+
+  /** A request that was seen before is not done again. @returns whether that is the case. */
+  private answerRepeated(client: Client, request: Request, reads: Reads): boolean {
+    const { s } = this;
+    const pending = s.pendingWrites.request(request.id);
+    const known = pending ?? reads.finished;
+    if (known === undefined) return false;
+    if (!sameChain(known.fingerprint, request.fingerprint)) {
+      s.reply(client, { type: 'request-id-reused' });
+    } else if (pending !== undefined && pending.seq > s.committed) {
+      s.pendingWrites.wait(pending.seq, { client, repeated: true });
+    } else {
+      this.held.hold(client, { type: 'ok', seq: known.seq, result: known.result, repeated: true }, known.seq);
+    }
+    return true;
+  }
+
+  private mayAdmit(): boolean {
+    const { s } = this;
+    if (this.handovers.isUnderWay || s.leaving) return false;
+    if (s.log.last - s.committed >= WINDOW_ENTRIES_MAX || s.windowBytes >= WINDOW_BYTES_MAX) return false;
+    if (this.held.count >= HELD_ANSWERS_MAX) return false;
+    // Hope: a version that has just begun is about to be installed everywhere.
+    return this.rules.mayServeNow() || s.nowMs < Math.max(s.tenureSinceMs, s.waitUntilMs) + s.timing.leaseMs;
+  }
+
+  /** The partition's clock: never behind the last logged write, whoever's clock that was. */
+  clockMs(wallMs: number): number {
+    const { log, queuedState } = this.s;
+    const lastMs = log.at(log.last)?.timestampMs ?? queuedState.lastTimestampMs;
+    return Math.max(Math.floor(wallMs), lastMs);
+  }
+
+  private counts(): Counts {
+    return this.s.log.at(this.s.log.last)?.counts ?? this.s.queuedState.counts;
+  }
+
+  private viewOf(reads: Reads, clockMs: number): WriteView & { missing: boolean; dependsOn: Seq } {
+    const { pendingWrites, applied } = this.s;
+    return {
+      seq: this.s.log.last + 1,
+      clockMs,
+      counts: this.counts(),
+      missing: false,
+      dependsOn: pendingWrites.preparedClear,
+      get(key: Uint8Array): StoredRecord | undefined {
+        const name = keyName(key);
+        const pending = pendingWrites.newest(name);
+        let record: StoredRecord | null | undefined;
+        if (pending !== undefined) {
+          record = pending.record;
+          if (pending.seq > this.dependsOn) this.dependsOn = pending.seq;
+        } else {
+          record = reads.appliedSeq === applied ? reads.records.get(name) : undefined;
+          if (record === undefined) this.missing = true;
+        }
+        if (record === null || record === undefined) return undefined;
+        return record.version <= pendingWrites.preparedClear ? undefined : record;
+      },
+    };
+  }
+
+  private sequence(
+    client: Client,
+    request: Request | undefined,
+    decided: Extract<Decided, { type: 'write' }>,
+    timestampMs: number,
+  ): void {
+    const { s } = this;
+    const { ops, counts, result } = decided;
+    const isSound = ops.length <= ENTRY_OPS_MAX && result.length <= RESULT_BYTES_MAX && ops.every(isSoundOp);
+    if (!isSound || s.seen === null)
+      throw s.broken('the edge keeps a write within its bounds', { ops: ops.length, result: result.length });
+    const entry = makeEntry({
+      ver: verOf(s.seen),
+      seq: s.log.last + 1,
+      timestampMs,
+      previous: s.log.lastChain,
+      counts,
+      request,
+      result,
+      ops,
+    });
+    s.log.append(entry);
+    s.windowBytes += entry.bytes.length;
+    s.pendingWrites.prepare(entry);
+    s.pendingWrites.wait(entry.seq, { client, repeated: false });
+  }
+
+  /** Hands what was sequenced since the last time to the disk, as one piece. */
+  flush(): void {
+    const { s } = this;
+    const from = s.flushedTo;
+    const { last } = s.log;
+    if (from === last) return;
+    const entries = s.entriesFrom(from + 1, last);
+    s.flushedTo = last;
+    if (this.rules.isCheap(from)) this.flushDirectly(entries);
+    else this.disk.persist({ writes: [{ type: 'append', entries }], urgent: true, appended: last });
+  }
+
+  private flushDirectly(entries: readonly Entry[]): void {
+    const { s } = this;
+    const writes: DurableWrite[] = [];
+    const before = s.queuedState;
+    const after = appliedAfter(before, entries);
+    const ver = entries.at(-1)?.ver ?? before.baseVer;
+    const state = { ...after, base: after.applied, baseVer: ver };
+    if (before.base < before.applied)
+      writes.push({ type: 'trim', after: before.base, through: before.applied, state: before });
+    writes.push({ type: 'apply', entries, state });
+    s.queuedState = state;
+    this.disk.persist({ writes, urgent: true, appended: state.applied, applied: state.applied });
+  }
+}
