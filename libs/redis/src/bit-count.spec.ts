@@ -28,7 +28,7 @@ describe('bits of a range', () => {
         const scale = inUnit === 'bit' ? 1 : 8;
         const expected =
           units === undefined ? '' : bitsOf(bytes).slice(units.first * scale, (units.last + 1) * scale);
-        expect(countBits(bytes, range)).toBe([...expected].filter((bit) => bit === '1').length);
+        expect(countBits(bytes, range)).toBe(expected.replaceAll('0', '').length);
         for (const bit of [0, 1] as const) {
           const at = expected.indexOf(String(bit));
           const begin = (units?.first ?? 0) * scale;

@@ -9,7 +9,7 @@ const text = fc.string({ maxLength: 12, unit: fc.constantFrom('a', 'b', 'c') });
 function longestByTrying(a: string, b: string): number {
   let longest = 0;
   for (let chosen = 0; chosen < 1 << a.length; chosen++) {
-    const part = [...a].filter((_, i) => (chosen >> i) & 1);
+    const part = Array.from(a).filter((_, i) => (chosen >> i) & 1);
     let at = -1;
     if (part.length > longest && part.every((letter) => (at = b.indexOf(letter, at + 1)) >= 0))
       longest = part.length;
