@@ -622,6 +622,22 @@ describe('ReplicaHost', () => {
     expect(await cluster.get('a')).toBe('one');
   });
 
+  it('is not counted on any more once it has left for a planned stop, although the target wants it', async () => {
+    const cluster = await Cluster.of(3);
+    const partitions = [0, 1, 2, 3, 4, 5].map(partitionId);
+    partitions.forEach((partition, i) => {
+      cluster.master.create(partition, i % 2 === 0 ? [1, 2, 3] : [2, 3, 1]);
+    });
+    for (const partition of partitions) await cluster.perform(put('a', 'one'), undefined, partition);
+    expect(await cluster.worker(1).host?.shutDown()).toBe(true);
+    cluster.worker(1).kill();
+    for (const partition of partitions) await cluster.perform(put('a', 'two'), undefined, partition);
+    // Nobody had to find out that it is gone, and nobody took it in again.
+    const kinds = cluster.master.proposals.map(({ kind }) => kind);
+    expect(kinds).not.toContain('remove');
+    expect(kinds).not.toContain('add');
+  });
+
   it('keeps a bad replica quiet until nobody counts on it, then lets it learn anew under another name', async () => {
     const cluster = await Cluster.of(3);
     cluster.master.create(P, [1, 2, 3]);

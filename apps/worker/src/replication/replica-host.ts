@@ -410,10 +410,26 @@ export class ReplicaHost {
   private receiverOf(partition: PartitionId, message: Message): Seat | undefined {
     const seat = this.ensure(partition);
     if (seat === undefined) return undefined;
+    if (message.type === 'install' && this.hasLeft(seat, message.configuration)) {
+      this.driver.tell(seat, { type: 'configuration', configuration: message.configuration });
+      return undefined;
+    }
     // Somebody counts on this replica, or is about to.
     seat.retiredSinceMs = undefined;
     if (message.type === 'snapshotBegin' && !this.mayLoad(seat)) return undefined;
     return seat;
+  }
+
+  /**
+   * Whether a planned stop is done with this partition. The target still wants a replica here, and one that took part
+   * as a learner would be admitted again, and counted on by commits when the process ends.
+   */
+  private hasLeft({ replica }: Seat, configuration: Configuration): boolean {
+    if (!this.isStopping || replica === undefined) return false;
+    const known = replica.status.configuration;
+    // Whoever speaks of a version that is over has to be answered.
+    if (known !== null && isNewer(known, configuration)) return false;
+    return !hasMember(configuration.insync, replica.self);
   }
 
   /** The sender tries again in a while. */
