@@ -47,6 +47,11 @@ const REGRESSIONS: readonly (readonly [profile: string, seed: number, wrong: str
   ['forced', 139, 'a replica that was given up was named again'],
   ['retired', 7552, 'a replica was dropped while a primary that knew of a newer target admitted it'],
   ['restores', 2178, 'a creation that nobody had heard of was made again under other names'],
+  [
+    'restores',
+    40_296,
+    'an admission that nobody had heard of was lost, and its version given to another change',
+  ],
 ];
 
 describe('a seed that once failed', () => {

@@ -9,41 +9,40 @@ import {
   refused,
   SYNTAX_ERROR,
 } from '@diststore/redis';
-
-import type { Session } from './session.js';
+import type { Connection } from './implementation.js';
 
 /** One line, in the form of Redis 7.2, without a line end. */
-export function describeClient(session: Session): string {
+export function describeClient(connection: Connection): string {
   const nowMs = performance.now();
   const seconds = (sinceMs: number): number => Math.max(0, Math.floor((nowMs - sinceMs) / 1000));
-  const { transaction } = session;
-  const flags = `${transaction.isOpen ? 'x' : ''}${session.readOnly ? 'r' : ''}${session.noEvict ? 'e' : ''}${session.noTouch ? 'T' : ''}`;
+  const { transaction } = connection;
+  const flags = `${transaction.isOpen ? 'x' : ''}${connection.readOnly ? 'r' : ''}${connection.noEvict ? 'e' : ''}${connection.noTouch ? 'T' : ''}`;
   return [
-    `id=${session.id}`,
-    `addr=${session.address}`,
-    `laddr=${session.localAddress}`,
+    `id=${connection.id}`,
+    `addr=${connection.address}`,
+    `laddr=${connection.localAddress}`,
     'fd=0',
-    `name=${session.name}`,
-    `age=${seconds(session.createdMs)}`,
-    `idle=${seconds(session.lastActiveMs)}`,
+    `name=${connection.name}`,
+    `age=${seconds(connection.createdMs)}`,
+    `idle=${seconds(connection.lastActiveMs)}`,
     `flags=${flags === '' ? 'N' : flags}`,
     'db=0 sub=0 psub=0 ssub=0',
     `multi=${transaction.isOpen ? transaction.queued.length : -1}`,
     `watch=${transaction.watchedCount}`,
-    `qbuf=${session.pendingInputBytes} qbuf-free=0 argv-mem=0 multi-mem=${transaction.queuedBytes} rbs=0 rbp=0`,
-    `obl=0 oll=${session.pendingCommands} omem=${session.outputBytes}`,
-    `tot-mem=${session.pendingInputBytes + session.outputBytes + transaction.queuedBytes}`,
-    `events=${session.outputBytes > 0 ? 'rw' : 'r'}`,
-    `cmd=${session.lastCommand?.command.fullName ?? 'NULL'}`,
+    `qbuf=${connection.pendingInputBytes} qbuf-free=0 argv-mem=0 multi-mem=${transaction.queuedBytes} rbs=0 rbp=0`,
+    `obl=0 oll=${connection.pendingCommands} omem=${connection.outputBytes}`,
+    `tot-mem=${connection.pendingInputBytes + connection.outputBytes + transaction.queuedBytes}`,
+    `events=${connection.outputBytes > 0 ? 'rw' : 'r'}`,
+    `cmd=${connection.lastCommand?.command.fullName ?? 'NULL'}`,
     'user=default redir=-1',
-    `resp=${session.version}`,
-    `lib-name=${session.libName}`,
-    `lib-ver=${session.libVersion}`,
+    `resp=${connection.version}`,
+    `lib-name=${connection.libName}`,
+    `lib-ver=${connection.libVersion}`,
   ].join(' ');
 }
 
 /** Which connections CLIENT KILL means. */
-export type ClientFilter = (session: Session) => boolean;
+export type ClientFilter = (connection: Connection) => boolean;
 
 const ID_ERROR = errorReply('ERR client-id should be greater than 0');
 const USER_ERROR = (name: string): ErrorReply => errorReply(`ERR No such user '${name}'`);
@@ -60,7 +59,7 @@ export function unknownTypeError(type: Buffer): ErrorReply {
 }
 
 /** The filters of CLIENT KILL, from args[2] on; all must fit. @param self who asks, spared unless SKIPME no. */
-export function parseKillFilter(args: readonly Buffer[], self: Session): Parsed<ClientFilter> {
+export function parseKillFilter(args: readonly Buffer[], self: Connection): Parsed<ClientFilter> {
   const filters: ClientFilter[] = [];
   let skipsSelf = true;
   for (let i = 2; i < args.length; i += 2) {
@@ -71,15 +70,15 @@ export function parseKillFilter(args: readonly Buffer[], self: Session): Parsed<
     if (equalsIgnoringCase(option, 'id')) {
       const id = parseInt64(operand);
       if (id === undefined || id < 1) return refused(ID_ERROR);
-      filters.push((session) => session.id === id);
+      filters.push((connection) => connection.id === id);
     } else if (equalsIgnoringCase(option, 'type')) {
       const filter = typeFilter(operand);
       if (filter === undefined) return refused(unknownTypeError(operand));
       filters.push(filter);
     } else if (equalsIgnoringCase(option, 'addr')) {
-      filters.push((session) => session.address === text);
+      filters.push((connection) => connection.address === text);
     } else if (equalsIgnoringCase(option, 'laddr')) {
-      filters.push((session) => session.localAddress === text);
+      filters.push((connection) => connection.localAddress === text);
     } else if (equalsIgnoringCase(option, 'user')) {
       if (text !== 'default') return refused(USER_ERROR(operand.toString()));
     } else if (equalsIgnoringCase(option, 'skipme')) {
@@ -90,5 +89,7 @@ export function parseKillFilter(args: readonly Buffer[], self: Session): Parsed<
       return refused(SYNTAX_ERROR);
     }
   }
-  return parsed((session) => !(skipsSelf && session === self) && filters.every((fits) => fits(session)));
+  return parsed(
+    (connection) => !(skipsSelf && connection === self) && filters.every((fits) => fits(connection)),
+  );
 }

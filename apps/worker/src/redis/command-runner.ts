@@ -20,17 +20,17 @@ import { errorReplyOf, failureReply } from './error-replies.js';
 import type {
   Arguments,
   BoundCommand,
+  Connection,
   ReadMany,
   ReadOne,
+  RedisPort,
   Special,
   WriteMany,
   WriteOne,
 } from './implementation.js';
 import { InFlight, type Use } from './in-flight.js';
 import { PENDING_BYTES_MAX, PENDING_COMMANDS_MAX, PENDING_READS_MAX } from './redis-limits.js';
-import type { RedisServer } from './redis-server.js';
 import { ReplyQueue } from './reply-queue.js';
-import type { Session } from './session.js';
 
 const QUEUE_FULL_ERROR = errorReply('ERR too many commands, or too large ones, in one MULTI');
 const NO_NAMES: readonly string[] = [];
@@ -42,15 +42,15 @@ export const OCCUPIED = Symbol('occupied');
 export type Started = BoundCommand | ErrorReply | typeof OCCUPIED | undefined;
 
 export class CommandRunner {
-  private readonly server: RedisServer;
+  private readonly port: RedisPort;
   private readonly queue = new ReplyQueue();
   private readonly discarded = new ReplyEncoder();
   private readonly inFlight = new InFlight();
   /** A special command is under way: nothing starts before it has ended. */
   isOccupied = false;
 
-  constructor(private readonly session: Session) {
-    this.server = session.server;
+  constructor(private readonly connection: Connection) {
+    this.port = connection.port;
   }
 
   get version(): RespVersion {
@@ -91,16 +91,16 @@ export class CommandRunner {
 
   /** Starts a command. Answers what was started, and undefined if it must wait: nothing has happened then. */
   start(args: Arguments): Started {
-    const bound = this.server.commands.resolve(args);
+    const bound = this.port.commands.resolve(args);
     if ('kind' in bound) {
-      this.session.transaction.isBroken = this.session.transaction.isOpen;
+      this.connection.transaction.isBroken = this.connection.transaction.isOpen;
       this.beginReply().error(bound.text);
       return bound;
     }
-    if (this.server.pauses.holds(bound, this.session.transaction)) return undefined;
+    if (this.port.pauses.isOn && this.port.pauses.holds(this.writes(bound))) return undefined;
     const { implementation } = bound;
     if (
-      this.session.transaction.isOpen &&
+      this.connection.transaction.isOpen &&
       (implementation.kind !== 'special' || implementation.inMulti !== 'at-once')
     )
       return this.enqueue(bound, args);
@@ -117,6 +117,14 @@ export class CommandRunner {
     }
   }
 
+  /** Whether it may change data; EXEC does if what is queued does. */
+  private writes({ isWrite, command }: BoundCommand): boolean {
+    return (
+      isWrite ||
+      (command.name === 'exec' && this.connection.transaction.queued.some(({ bound }) => bound.isWrite))
+    );
+  }
+
   private startRead(bound: BoundCommand, { reply }: ReadOne, args: Arguments): Started {
     const key = args[bound.command.singleKeyIndex] as Buffer;
     let names = NO_NAMES;
@@ -125,13 +133,13 @@ export class CommandRunner {
       if (this.inFlight.reads >= PENDING_READS_MAX || !this.inFlight.admits(names, false, true))
         return undefined;
     }
-    const redirection = this.server.redirectionOf(key);
+    const redirection = this.port.redirectionOf(key);
     if (redirection !== undefined) return this.answer(bound, redirection);
     try {
-      const found = this.server.keyspace.get(key);
+      const found = this.port.keyspace.get(key);
       if (!(found instanceof Promise)) {
-        this.server.statistics.countRead(found.record !== undefined);
-        reply(found.record, args, this.beginReply(), this.server.context);
+        this.port.statistics.countRead(found.record !== undefined);
+        reply(found.record, args, this.beginReply(), this.port.context);
         return bound;
       }
       if (names === NO_NAMES) names = [nameOf(key)];
@@ -140,8 +148,8 @@ export class CommandRunner {
         { names, isWrite: false, isHere: false, bytes: 0 },
         found,
         ({ record }, out) => {
-          this.server.statistics.countRead(record !== undefined);
-          reply(record, args, out, this.server.context);
+          this.port.statistics.countRead(record !== undefined);
+          reply(record, args, out, this.port.context);
         },
       );
     } catch (error) {
@@ -150,26 +158,26 @@ export class CommandRunner {
   }
 
   private startWrite(bound: BoundCommand, { operation: build, reply }: WriteOne, args: Arguments): Started {
-    const { server } = this;
+    const { port } = this;
     const keys = keysOf(bound.command, args) as Buffer[];
     const use = this.useOf(keys, true, args);
     if (use === undefined) return undefined;
-    const redirection = server.crossSlotErrorOf(keys) ?? server.redirectionOf(keys[0] as Buffer);
+    const redirection = port.crossSlotErrorOf(keys) ?? port.redirectionOf(keys[0] as Buffer);
     if (redirection !== undefined) return this.answer(bound, redirection);
-    const operation = build(args, server.context);
+    const operation = build(args, port.context);
     if ('kind' in operation) return this.answer(bound, operation);
     const write = (result: Result, out: ReplyEncoder): void => {
       if (result.type === 'failed') out.error(failureReply(result.reason).text);
-      else reply(result, args, out, server.context);
+      else reply(result, args, out, port.context);
     };
     try {
-      const done = performOne(server.keyspace, operation);
+      const done = performOne(port.keyspace, operation);
       if (!(done instanceof Promise)) {
         write(done.result, this.beginReply());
         return bound;
       }
       return this.defer(bound, use, done, ({ result, replicas }, out) => {
-        if (operation.type !== 'get') this.session.holdersOfLastWrite = replicas.length;
+        if (operation.type !== 'get') this.connection.holdersOfLastWrite = replicas.length;
         write(result, out);
       });
     } catch (error) {
@@ -178,7 +186,7 @@ export class CommandRunner {
   }
 
   private startMany(bound: BoundCommand, implementation: ReadMany | WriteMany, args: Arguments): Started {
-    const { server } = this;
+    const { port } = this;
     const keys = keysOf(bound.command, args);
     const isWrite = implementation.kind === 'write-many';
     // MSET with a key too many: the description of its keys does not fit.
@@ -186,26 +194,26 @@ export class CommandRunner {
       return this.answer(bound, wrongArityError(bound.command.fullName));
     const use = this.useOf(keys, isWrite, args);
     if (use === undefined) return undefined;
-    const redirection = server.redirectionOfAll(keys);
+    const redirection = port.redirectionOfAll(keys);
     if (redirection !== undefined) return this.answer(bound, redirection);
     try {
       if (implementation.kind === 'read-many') {
         const refused = implementation.check?.(args);
         if (refused !== undefined) return this.answer(bound, refused);
-        const records = readMany(server.keyspace, keys);
+        const records = readMany(port.keyspace, keys);
         const write = (found: readonly (StoredValue | undefined)[], out: ReplyEncoder): void => {
-          for (const record of found) server.statistics.countRead(record !== undefined);
+          for (const record of found) port.statistics.countRead(record !== undefined);
           implementation.reply(found, args, out);
         };
         if (records instanceof Promise) return this.defer(bound, use, records, write);
         write(records, this.beginReply());
         return bound;
       }
-      const operations = implementation.operations(args, server.context);
+      const operations = implementation.operations(args, port.context);
       if ('kind' in operations) return this.answer(bound, operations);
-      const work = performMany(server.keyspace, operations, server.context.maxValueBytes);
+      const work = performMany(port.keyspace, operations, port.context.maxValueBytes);
       return this.defer(bound, use, work, ({ results, replicas }, out) => {
-        this.session.holdersOfLastWrite = replicas ?? this.session.holdersOfLastWrite;
+        this.connection.holdersOfLastWrite = replicas ?? this.connection.holdersOfLastWrite;
         const failed = results.find((result) => result.type === 'failed');
         if (failed?.type === 'failed') out.error(failureReply(failed.reason).text);
         else implementation.reply(results, args, out);
@@ -218,16 +226,16 @@ export class CommandRunner {
   private startSpecial(bound: BoundCommand, special: Special, args: Arguments): Started {
     if (special.overlaps !== true && (this.inFlight.count > 0 || this.queue.waiting > 0)) return undefined;
     const out = this.beginReply();
-    this.session.lastCommand = bound;
+    this.connection.lastCommand = bound;
     try {
-      const work = special.run(this.session, args, out);
+      const work = special.run(this.connection, args, out);
       if (work === undefined) return bound;
       this.isOccupied = true;
       const startMs = performance.now();
       const finish = (): void => {
         this.isOccupied = false;
-        this.server.account(this.session, bound, args, performance.now() - startMs);
-        this.session.wake();
+        this.port.account(this.connection, bound, args, performance.now() - startMs);
+        this.connection.wake();
       };
       work.then(finish, (error: unknown) => {
         // It writes its reply in one go at its end, so nothing of it is there.
@@ -250,14 +258,15 @@ export class CommandRunner {
     } else {
       const keys = keysOf(bound.command, args);
       if (keys === undefined || keys.length === 0) refusal = wrongArityError(bound.command.fullName);
-      else refusal = this.server.crossSlotErrorOf(keys) ?? this.server.redirectionOf(keys[0] as Buffer);
+      else refusal = this.port.crossSlotErrorOf(keys) ?? this.port.redirectionOf(keys[0] as Buffer);
     }
-    if (refusal === undefined && !this.session.transaction.enqueue(bound, args)) refusal = QUEUE_FULL_ERROR;
+    if (refusal === undefined && !this.connection.transaction.enqueue(bound, args))
+      refusal = QUEUE_FULL_ERROR;
     const out = this.beginReply();
     if (refusal === undefined) {
       out.simple('QUEUED');
     } else {
-      this.session.transaction.isBroken = true;
+      this.connection.transaction.isBroken = true;
       out.error(refusal.text);
     }
     return bound;
@@ -268,7 +277,7 @@ export class CommandRunner {
     const { inFlight } = this;
     const names = keys.map(nameOf);
     let isHere = false;
-    if (isWrite) isHere = keys.length === 1 && this.server.isHere(keys[0] as Buffer);
+    if (isWrite) isHere = keys.length === 1 && this.port.isHere(keys[0] as Buffer);
     if (inFlight.count > 0 && !inFlight.admits(names, isWrite, isHere)) return undefined;
     let bytes = 0;
     for (const { length } of args) bytes += length;
@@ -290,9 +299,9 @@ export class CommandRunner {
       this.queue.complete(slot, isSilent ? silence : writeReply);
       if (failed) {
         bound.failedCalls += 1;
-        this.server.statistics.errorReplies += 1;
+        this.port.statistics.errorReplies += 1;
       }
-      this.session.wake();
+      this.connection.wake();
     };
     work.then(
       (value) => finish((out) => write(value, out), false),
@@ -306,7 +315,7 @@ export class CommandRunner {
 
   private answer(bound: BoundCommand, error: ErrorReply): BoundCommand {
     bound.failedCalls += 1;
-    this.server.statistics.errorReplies += 1;
+    this.port.statistics.errorReplies += 1;
     this.beginReply().error(error.text);
     return bound;
   }
@@ -317,8 +326,8 @@ export class CommandRunner {
   }
 
   private isSilent(): boolean {
-    if (this.session.replyMode === 'on') return false;
-    if (this.session.replyMode === 'skip') this.session.replyMode = 'on';
+    if (this.connection.replyMode === 'on') return false;
+    if (this.connection.replyMode === 'skip') this.connection.replyMode = 'on';
     return true;
   }
 
@@ -331,7 +340,7 @@ export class CommandRunner {
 
   private fatalOr(error: unknown): ErrorReply | undefined {
     const reply = errorReplyOf(error);
-    if (reply === undefined) this.server.fatal(error);
+    if (reply === undefined) this.port.fatal(error);
     return reply;
   }
 }

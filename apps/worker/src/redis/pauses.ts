@@ -1,9 +1,6 @@
 /** CLIENT PAUSE: commands that are held back until a moment, all of them or those that write. */
 import type { Clock } from '@diststore/base';
 
-import type { BoundCommand } from './implementation.js';
-import type { TransactionState } from './transaction-state.js';
-
 export type PauseMode = 'all' | 'write';
 
 /** Longest wait of one timer of Node; a longer pause is waited for in pieces. */
@@ -34,10 +31,14 @@ export class Pauses {
     this.onEnd();
   }
 
-  holds(bound: BoundCommand, transaction: TransactionState): boolean {
-    if (this.timer === undefined || !this.isActive) return false;
-    if (this.mode === 'all' || bound.isWrite) return true;
-    return bound.command.name === 'exec' && transaction.queued.some((queued) => queued.bound.isWrite);
+  /** Whether a command must wait. @param isWrite whether it may change data. */
+  holds(isWrite: boolean): boolean {
+    return this.timer !== undefined && this.isActive && (isWrite || this.mode === 'all');
+  }
+
+  /** Whether any command might have to wait: cheap to ask. */
+  get isOn(): boolean {
+    return this.timer !== undefined;
   }
 
   close(): void {

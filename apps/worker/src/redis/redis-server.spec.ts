@@ -183,7 +183,7 @@ describe('bad input', () => {
     const witness = await start();
     expect(await answerTo(bytes)).toBe(answer);
     expect(await witness.call('PING')).toBe('+PONG');
-    expect(server.redis.sessionCount).toBe(1);
+    expect(server.redis.connectionCount).toBe(1);
   });
 
   it('is answered after the good commands before it', async () => {
@@ -205,10 +205,10 @@ describe('bad input', () => {
       const client = await connect();
       client.socket.write('*3\r\n$3\r\nSET\r\n$1\r\na\r\n$16777216\r\nhalf');
     }
-    await eventually('all are connected', () => server.redis.sessionCount === 51);
+    await eventually('all are connected', () => server.redis.connectionCount === 51);
     await eventually('all have sent', () => server.redis.statistics.inputBytes >= 50 * 35);
     await witness.call('PING');
-    const pending = server.redis.sessions().map((session) => session.pendingInputBytes);
+    const pending = server.redis.connections().map((session) => session.pendingInputBytes);
     expect(Math.max(...pending)).toBeLessThan(1024);
   });
 
@@ -245,7 +245,7 @@ describe('bounds', () => {
     let most = 0;
     while (client.receivedBytes < 7_000_000) {
       expect(await witness.call('PING')).toBe('+PONG');
-      most = Math.max(most, ...server.redis.sessions().map(({ outputBytes }) => outputBytes));
+      most = Math.max(most, ...server.redis.connections().map(({ outputBytes }) => outputBytes));
     }
     expect(client.receivedBytes).toBe(7_000_000);
     expect(most).toBeLessThan(4 * 1024 * 1024);
@@ -259,7 +259,7 @@ describe('bounds', () => {
     stuck.socket.pause();
     const commands = Buffer.concat(Array.from({ length: 5000 }, () => request('GET', 'large')));
     stuck.socket.write(commands);
-    const session = () => server.redis.sessions().find(({ id }) => id === 2);
+    const session = () => server.redis.connections().find(({ id }) => id === 2);
     await eventually('its replies wait', () => (session()?.outputBytes ?? 0) > 500_000);
     for (let i = 0; i < 50; i++) expect(await witness.call('STRLEN', 'large')).toBe(100_000);
     expect(session()?.outputBytes).toBeLessThan(3 * 1024 * 1024);
@@ -275,7 +275,7 @@ describe('bounds', () => {
     stuck.socket.write(
       Buffer.concat([request('GET', 'large'), request('GET', 'large'), request('GET', 'large')]),
     );
-    await eventually('it is gone', () => server.redis.sessionCount === 1);
+    await eventually('it is gone', () => server.redis.connectionCount === 1);
     expect(server.warnings.join()).toContain('unread');
   });
 
@@ -378,7 +378,7 @@ describe('the end', () => {
     const client = await connect();
     await client.callAll([['WATCH', 'a'], ['MULTI'], ['SET', 'a', 1]]);
     client.close();
-    while (server.redis.sessionCount > 1) await witness.call('PING');
+    while (server.redis.connectionCount > 1) await witness.call('PING');
     expect(await witness.call('EXISTS', 'a')).toBe(0);
   });
 });

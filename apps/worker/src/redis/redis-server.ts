@@ -13,7 +13,7 @@ import type { Log } from '@diststore/process';
 import { CommandSet } from './command-set.js';
 import { ALL_IMPLEMENTATIONS } from './commands/index.js';
 import { CursorTable } from './cursor-table.js';
-import type { BoundCommand, Context } from './implementation.js';
+import type { BoundCommand, Connection, Context, RedisMode, RedisPort } from './implementation.js';
 import { Pauses } from './pauses.js';
 import type { RedisCluster, RedisKeyspace } from './redis-keyspace.js';
 import { CLIENTS_MAX_DEFAULT, INCOMPLETE_BYTES_MAX, OUTPUT_BYTES_MAX, SWEEP_MS } from './redis-limits.js';
@@ -21,8 +21,6 @@ import { Session } from './session.js';
 import { SlotMap } from './slot-map.js';
 import { SlowLog } from './slow-log.js';
 import { Statistics } from './statistics.js';
-
-export type RedisMode = 'cluster' | 'gateway';
 
 export interface RedisServerOptions {
   readonly mode: RedisMode;
@@ -51,7 +49,7 @@ const KEEP_ALIVE_MS = 300_000;
 /** What a request holds beside its largest argument. */
 const REQUEST_MARGIN_BYTES = 64 * 1024;
 
-export class RedisServer {
+export class RedisServer implements RedisPort {
   readonly mode: RedisMode;
   readonly keyspace: RedisKeyspace;
   readonly clock: Clock;
@@ -129,12 +127,11 @@ export class RedisServer {
     return typeof address === 'object' && address !== null ? address.port : this.options.port;
   }
 
-  /** As they connected. */
-  sessions(): Session[] {
+  connections(): Session[] {
     return [...this.sessionsById.values()];
   }
 
-  get sessionCount(): number {
+  get connectionCount(): number {
     return this.sessionsById.size;
   }
 
@@ -142,18 +139,15 @@ export class RedisServer {
     return this.sessionsById.get(id);
   }
 
-  /** The partitions that commands about all keys go over. */
   partitions(): readonly PartitionId[] {
     return this.mode === 'cluster' ? this.slots.ownPartitions() : this.keyspace.partitions();
   }
 
-  /** Why a command on this key is not run; undefined when it is. */
   redirectionOf(key: Buffer): ErrorReply | undefined {
     if (this.mode === 'cluster') return this.slots.redirectionOf(key);
     return this.slots.map === undefined ? LOADING_ERROR : undefined;
   }
 
-  /** The same for many keys, each of which is treated by itself: the gateway takes them in any slots. */
   redirectionOfAll(keys: readonly Buffer[]): ErrorReply | undefined {
     if (this.mode === 'gateway') return this.redirectionOf(keys[0] as Buffer);
     return this.slots.crossSlotErrorOf(keys) ?? this.slots.redirectionOf(keys[0] as Buffer);
@@ -167,9 +161,8 @@ export class RedisServer {
     return this.slots.map !== undefined && this.slots.isHere(this.keyspace.partitionOf(key));
   }
 
-  /** Counts a command. @param durationMs that it took here: waiting for a disk or another worker is not in it. */
   account(
-    session: Session,
+    connection: Connection,
     what: BoundCommand | ErrorReply,
     args: readonly Buffer[],
     durationMs: number,
@@ -181,7 +174,7 @@ export class RedisServer {
     }
     what.calls += 1;
     what.totalMs += durationMs;
-    session.lastCommand = what;
+    connection.lastCommand = what;
     const { thresholdUs } = this.slowLog;
     if (thresholdUs < 0 || durationMs * 1000 < thresholdUs) return;
     if (what.command.flags.includes('skip_slowlog')) return;
@@ -189,19 +182,18 @@ export class RedisServer {
       atSeconds: Math.floor(this.context.nowMs / 1000),
       durationUs: Math.round(durationMs * 1000),
       args,
-      client: session.address,
-      clientName: session.name,
+      client: connection.address,
+      clientName: connection.name,
     });
   }
 
-  /** Whether all incomplete requests together are within their bound after this change. */
   countIncomplete(changeBytes: number): boolean {
     this.incompleteBytes += changeBytes;
     return this.incompleteBytes <= INCOMPLETE_BYTES_MAX;
   }
 
-  forget(session: Session): void {
-    this.sessionsById.delete(session.id);
+  forget({ id }: Connection): void {
+    this.sessionsById.delete(id);
   }
 
   fatal(error: unknown): void {
@@ -214,9 +206,9 @@ export class RedisServer {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
     this.pauses.unpause();
     this.pauses.close();
-    for (const session of this.sessions()) session.drain();
+    for (const session of this.connections()) session.drain();
     const deadline = setTimeout(() => {
-      for (const session of this.sessions()) session.destroy();
+      for (const session of this.connections()) session.destroy();
     }, deadlineMs);
     await closed;
     clearTimeout(deadline);
@@ -241,7 +233,7 @@ export class RedisServer {
 
   private sweep(): void {
     const nowMs = performance.now();
-    for (const session of this.sessions()) session.sweep(nowMs, this.idleTimeoutMs);
+    for (const session of this.connections()) session.sweep(nowMs, this.idleTimeoutMs);
   }
 }
 

@@ -2,8 +2,7 @@
 import os from 'node:os';
 
 import { VERSION } from '@diststore/base';
-
-import type { RedisServer } from './redis-server.js';
+import type { RedisPort } from './implementation.js';
 
 /** The Redis whose behaviour these ports have: some clients choose their commands by it. */
 export const REDIS_VERSION = '7.2.4';
@@ -16,19 +15,19 @@ export interface InfoFacts {
 type Section = readonly (readonly [string, string | number])[];
 
 /** By name, in the order of Redis; those of DEFAULT_SECTIONS unless others are asked for. */
-const SECTIONS: Readonly<Record<string, (server: RedisServer, facts: InfoFacts) => Section>> = {
-  Server: (server) => {
-    const uptimeSeconds = Math.floor((performance.now() - server.startedMs) / 1000);
+const SECTIONS: Readonly<Record<string, (port: RedisPort, facts: InfoFacts) => Section>> = {
+  Server: (port) => {
+    const uptimeSeconds = Math.floor((performance.now() - port.startedMs) / 1000);
     return [
       ['redis_version', REDIS_VERSION],
       ['diststore_version', VERSION],
-      ['redis_mode', server.mode === 'cluster' ? 'cluster' : 'standalone'],
+      ['redis_mode', port.mode === 'cluster' ? 'cluster' : 'standalone'],
       ['os', `${os.type()} ${os.release()} ${os.arch()}`],
       ['arch_bits', 64],
       ['process_id', process.pid],
-      ['run_id', server.runId],
-      ['tcp_port', server.port],
-      ['server_time_usec', server.context.nowMs * 1000],
+      ['run_id', port.runId],
+      ['tcp_port', port.port],
+      ['server_time_usec', port.context.nowMs * 1000],
       ['uptime_in_seconds', uptimeSeconds],
       ['uptime_in_days', Math.floor(uptimeSeconds / 86_400)],
       ['hz', 1],
@@ -36,13 +35,13 @@ const SECTIONS: Readonly<Record<string, (server: RedisServer, facts: InfoFacts) 
       ['config_file', ''],
     ];
   },
-  Clients: (server) => {
-    const sessions = server.sessions();
-    const largest = (bytesOf: (session: (typeof sessions)[number]) => number): number =>
-      sessions.reduce((most, session) => Math.max(most, bytesOf(session)), 0);
+  Clients: (port) => {
+    const connections = port.connections();
+    const largest = (bytesOf: (connection: (typeof connections)[number]) => number): number =>
+      connections.reduce((most, connection) => Math.max(most, bytesOf(connection)), 0);
     return [
-      ['connected_clients', sessions.length],
-      ['maxclients', server.maxClients],
+      ['connected_clients', connections.length],
+      ['maxclients', port.maxClients],
       ['client_recent_max_input_buffer', largest(({ pendingInputBytes }) => pendingInputBytes)],
       ['client_recent_max_output_buffer', largest(({ outputBytes }) => outputBytes)],
       ['blocked_clients', 0],
@@ -88,11 +87,11 @@ const SECTIONS: Readonly<Record<string, (server: RedisServer, facts: InfoFacts) 
     ['total_error_replies', statistics.errorReplies],
     ['protocol_errors', statistics.protocolErrors],
   ],
-  Replication: (server) => [
+  Replication: (port) => [
     ['role', 'master'],
     ['connected_slaves', 0],
     ['master_failover_state', 'no-failover'],
-    ['master_replid', server.runId],
+    ['master_replid', port.runId],
     ['master_repl_offset', 0],
   ],
   CPU: () => {
@@ -122,7 +121,7 @@ const SECTIONS: Readonly<Record<string, (server: RedisServer, facts: InfoFacts) 
 const EXTRA_SECTIONS = ['Commandstats'];
 
 /** @param names as the client sent them; none = the default sections. Unknown ones are left out. */
-export function describeServer(server: RedisServer, names: readonly string[], facts: InfoFacts): string {
+export function describeServer(port: RedisPort, names: readonly string[], facts: InfoFacts): string {
   const wanted = names.map((name) => name.toLowerCase());
   const all = wanted.includes('all') || wanted.includes('everything');
   const standard = wanted.length === 0 || wanted.includes('default');
@@ -131,7 +130,7 @@ export function describeServer(server: RedisServer, names: readonly string[], fa
   );
   return chosen
     .map(([name, section]) => {
-      const lines = section(server, facts).map(([field, value]) => `${field}:${value}\r\n`);
+      const lines = section(port, facts).map(([field, value]) => `${field}:${value}\r\n`);
       return `# ${name}\r\n${lines.join('')}`;
     })
     .join('\r\n');

@@ -4,14 +4,13 @@
  */
 import { parseInt64 } from '@diststore/base';
 import { type ErrorReply, errorReply, Glob } from '@diststore/redis';
-
-import type { RedisServer } from './redis-server.js';
+import type { RedisPort } from './implementation.js';
 
 interface Setting {
   readonly name: string;
-  readonly get: (server: RedisServer) => string;
+  readonly get: (port: RedisPort) => string;
   /** Absent: it cannot be set. */
-  readonly set?: (server: RedisServer, value: number) => void;
+  readonly set?: (port: RedisPort, value: number) => void;
 }
 
 function fixed(name: string, value: string): Setting {
@@ -35,12 +34,12 @@ const SETTINGS: readonly Setting[] = [
   {
     name: 'maxclients',
     get: ({ maxClients }) => String(maxClients),
-    set: (server, value) => (server.maxClients = value),
+    set: (port, value) => (port.maxClients = value),
   },
   {
     name: 'timeout',
     get: ({ idleTimeoutMs }) => String(Math.round(idleTimeoutMs / 1000)),
-    set: (server, value) => (server.idleTimeoutMs = value * 1000),
+    set: (port, value) => (port.idleTimeoutMs = value * 1000),
   },
   {
     name: 'slowlog-log-slower-than',
@@ -59,15 +58,15 @@ const SLOW_LOG_LENGTH_MAX = 10_000;
 const VALUE_MAX = 1_000_000_000;
 
 /** The settings that any of these patterns names, each once. */
-export function settingsMatching(server: RedisServer, patterns: readonly Buffer[]): [string, string][] {
+export function settingsMatching(port: RedisPort, patterns: readonly Buffer[]): [string, string][] {
   const globs = patterns.flatMap((pattern) => Glob.compile(pattern, { ignoreCase: true }) ?? []);
   return SETTINGS.filter(({ name }) => globs.some((glob) => glob.matches(Buffer.from(name)))).map(
-    ({ name, get }) => [name, get(server)],
+    ({ name, get }) => [name, get(port)],
   );
 }
 
 /** Sets all, or none: then answers why. REQUIRES: as many values as names. */
-export function applySettings(server: RedisServer, words: readonly Buffer[]): ErrorReply | undefined {
+export function applySettings(port: RedisPort, words: readonly Buffer[]): ErrorReply | undefined {
   const chosen = new Map<Setting, number>();
   for (let i = 0; i < words.length; i += 2) {
     const name = (words[i] as Buffer).toString().toLowerCase();
@@ -85,7 +84,7 @@ export function applySettings(server: RedisServer, words: readonly Buffer[]): Er
       return failure(name, `argument must be between ${least} and ${VALUE_MAX} inclusive`);
     chosen.set(setting, value);
   }
-  for (const [setting, value] of chosen) setting.set?.(server, value);
+  for (const [setting, value] of chosen) setting.set?.(port, value);
   return undefined;
 }
 

@@ -15,7 +15,7 @@ import type { Socket } from 'node:net';
 import { type ReplyEncoder, RequestDecoder, type RespVersion } from '@diststore/redis';
 
 import { CommandRunner, OCCUPIED } from './command-runner.js';
-import type { Arguments, BoundCommand } from './implementation.js';
+import type { Arguments, BoundCommand, Connection, RedisPort, ReplyMode } from './implementation.js';
 import {
   INCOMPLETE_BYTES_FREE,
   LINGER_MS,
@@ -23,13 +23,9 @@ import {
   OUTPUT_STALL_MS,
   TURN_MS_MAX,
 } from './redis-limits.js';
-import type { RedisServer } from './redis-server.js';
 import { TransactionState } from './transaction-state.js';
 
-/** CLIENT REPLY. `skip`: the next reply is not sent. */
-export type ReplyMode = 'on' | 'off' | 'skip';
-
-export class Session {
+export class Session implements Connection {
   // For people, and for CLIENT LIST.
   readonly address: string;
   readonly localAddress: string;
@@ -44,7 +40,7 @@ export class Session {
   lastActiveMs: number;
 
   replyMode: ReplyMode = 'on';
-  readonly transaction = new TransactionState();
+  readonly transaction = new TransactionState<BoundCommand>();
   /** Workers that hold the latest write of this connection; undefined before the first. */
   holdersOfLastWrite: number | undefined;
 
@@ -64,14 +60,14 @@ export class Session {
   private bytesWrittenThen = 0;
 
   constructor(
-    readonly server: RedisServer,
+    readonly port: RedisPort,
     private readonly socket: Socket,
     readonly id: number,
   ) {
     this.address = `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`;
     this.localAddress = `${socket.localAddress ?? ''}:${socket.localPort ?? 0}`;
     this.createdMs = this.lastActiveMs = performance.now();
-    this.decoder = new RequestDecoder(server.requestLimits);
+    this.decoder = new RequestDecoder(port.requestLimits);
     this.runner = new CommandRunner(this);
     socket.on('data', this.onData);
     socket.on('drain', this.pump);
@@ -143,7 +139,7 @@ export class Session {
       this.stalledSinceMs = nowMs;
       this.bytesWrittenThen = sentBytes;
     } else if (nowMs - this.stalledSinceMs > (this.isEnding ? LINGER_MS : OUTPUT_STALL_MS)) {
-      if (!this.isEnding) this.server.log.warn(`Redis client ${this.address} takes no replies; closed`);
+      if (!this.isEnding) this.port.log.warn(`Redis client ${this.address} takes no replies; closed`);
       this.destroy();
       return;
     }
@@ -152,7 +148,7 @@ export class Session {
   }
 
   private readonly onData = (chunk: Buffer): void => {
-    this.server.statistics.inputBytes += chunk.length;
+    this.port.statistics.inputBytes += chunk.length;
     // What comes after the end is read, so that the end arrives, and dropped.
     if (this.isEnding) return;
     this.decoder.push(chunk);
@@ -164,7 +160,7 @@ export class Session {
     this.held = undefined;
     this.transaction.reset();
     this.countIncomplete(0);
-    this.server.forget(this);
+    this.port.forget(this);
   }
 
   /** Does all that can be done now. */
@@ -212,7 +208,7 @@ export class Session {
       }
       this.held = undefined;
       nowMs = performance.now();
-      if (started !== OCCUPIED) this.server.account(this, started, args, nowMs - startMs);
+      if (started !== OCCUPIED) this.port.account(this, started, args, nowMs - startMs);
       if (nowMs > turnEndMs) {
         this.turnScheduled = true;
         setImmediate(this.pump);
@@ -232,12 +228,12 @@ export class Session {
         this.beginReply().error(`ERR ${next.message}`);
         break;
       case 'cross-protocol':
-        this.server.log.warn(
+        this.port.log.warn(
           `Redis client ${this.address} sent "${next.word.toUpperCase()}": possibly HTTP from a browser. Connection closed.`,
         );
         break;
     }
-    this.server.statistics.protocolErrors += 1;
+    this.port.statistics.protocolErrors += 1;
     this.isEnding = true;
     return 'invalid';
   }
@@ -251,7 +247,7 @@ export class Session {
     const chunks = this.runner.takeReplies();
     if (chunks.length === 0) return;
     const { socket } = this;
-    for (const { length } of chunks) this.server.statistics.outputBytes += length;
+    for (const { length } of chunks) this.port.statistics.outputBytes += length;
     if (chunks.length === 1) {
       socket.write(chunks[0] as Buffer);
     } else {
@@ -259,8 +255,8 @@ export class Session {
       for (const chunk of chunks) socket.write(chunk);
       socket.uncork();
     }
-    if (socket.writableLength > this.server.outputBytesMax) {
-      this.server.log.warn(
+    if (socket.writableLength > this.port.outputBytesMax) {
+      this.port.log.warn(
         `Redis client ${this.address} has ${socket.writableLength} bytes of replies unread; closed`,
       );
       this.destroy();
@@ -272,10 +268,10 @@ export class Session {
     const counted = pendingBytes > INCOMPLETE_BYTES_FREE ? pendingBytes : 0;
     if (counted === this.countedIncompleteBytes) return;
     const grows = counted > this.countedIncompleteBytes;
-    const fits = this.server.countIncomplete(counted - this.countedIncompleteBytes);
+    const fits = this.port.countIncomplete(counted - this.countedIncompleteBytes);
     this.countedIncompleteBytes = counted;
     if (fits || !grows || this.isEnding) return;
-    this.server.log.warn(`Redis client ${this.address} is closed: incomplete requests take too much memory`);
+    this.port.log.warn(`Redis client ${this.address} is closed: incomplete requests take too much memory`);
     this.destroy();
   }
 }

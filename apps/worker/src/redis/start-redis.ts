@@ -3,8 +3,9 @@ import type { Clock } from '@diststore/base';
 import type { Address, ClusterMap, WorkerIndex } from '@diststore/cluster';
 import type { Log } from '@diststore/process';
 
+import type { RedisMode } from './implementation.js';
 import type { RedisKeyspace } from './redis-keyspace.js';
-import { type RedisMode, RedisServer } from './redis-server.js';
+import { RedisServer } from './redis-server.js';
 
 /** Above the HTTP port, unless a worker is told otherwise: worker 1 at port 5001 has 7001 and 8001. */
 export const REDIS_PORT_OFFSET = 2000;

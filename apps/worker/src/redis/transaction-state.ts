@@ -1,12 +1,12 @@
 /** MULTI and WATCH of one connection: what is queued, and which keys must not have changed. */
 import { detach } from '@diststore/redis';
 
-import type { Arguments, BoundCommand } from './implementation.js';
 import { QUEUED_BYTES_MAX, QUEUED_COMMANDS_MAX } from './redis-limits.js';
 
-export interface QueuedCommand {
-  readonly bound: BoundCommand;
-  readonly args: Arguments;
+/** `C`: a command, as whoever runs it knows it. */
+export interface QueuedCommand<C> {
+  readonly bound: C;
+  readonly args: readonly Buffer[];
 }
 
 export interface WatchedKey {
@@ -15,16 +15,16 @@ export interface WatchedKey {
   readonly version: number;
 }
 
-export class TransactionState {
+export class TransactionState<C> {
   /** Between MULTI and EXEC. */
   isOpen = false;
   /** A command could not be queued: EXEC will refuse. */
   isBroken = false;
-  private commands: QueuedCommand[] = [];
+  private commands: QueuedCommand<C>[] = [];
   private bytes = 0;
   private readonly watches = new Map<string, WatchedKey>();
 
-  get queued(): readonly QueuedCommand[] {
+  get queued(): readonly QueuedCommand<C>[] {
     return this.commands;
   }
 
@@ -45,7 +45,7 @@ export class TransactionState {
   }
 
   /** False when the queue is full: nothing was queued. The arguments are kept, so they are copied. */
-  enqueue(bound: BoundCommand, args: Arguments): boolean {
+  enqueue(bound: C, args: readonly Buffer[]): boolean {
     const bytes = args.reduce((sum, { length }) => sum + length, 0);
     if (this.commands.length >= QUEUED_COMMANDS_MAX || this.bytes + bytes > QUEUED_BYTES_MAX) return false;
     this.commands.push({ bound, args: args.map(detach) });

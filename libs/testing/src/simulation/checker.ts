@@ -64,13 +64,21 @@ export class Checker {
 
   configured(partition: number, configuration: Configuration): void {
     const ghost = this.ghost(partition);
-    // A creation that nobody heard of before the master lost it is made again, with other names.
-    const isAnew = configuration.kind === 'create' && ghost.committed.length === 0;
     const { configuration: known } = ghost;
-    if (known !== undefined && compareVer(configuration, known) <= 0 && !isAnew) return;
+    const isOlder = known !== undefined && compareVer(configuration, known) <= 0;
+    // What a master accepted and lost before anybody heard of it never was.
+    if (isOlder && this.isHeard(partition, known)) return;
     ghost.configuration = configuration;
     // What an operator gives up is known once the change is made: see `forced`.
     if (configuration.kind !== 'force') this.checkMembers(partition);
+  }
+
+  private isHeard(partition: number, { proposalId }: Configuration): boolean {
+    return this.workers.some(
+      ({ replicas, disk }) =>
+        replicas.get(partition)?.status.configuration?.proposalId === proposalId ||
+        disk.rows(partition).installed?.configuration?.proposalId === proposalId,
+    );
   }
 
   stepped(worker: WorkerView, partition: number): void {

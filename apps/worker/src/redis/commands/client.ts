@@ -3,33 +3,32 @@ import { parseInt64 } from '@diststore/base';
 import { CLIENT_NAME_ERROR, equalsIgnoringCase, type ReplyEncoder, SYNTAX_ERROR } from '@diststore/redis';
 
 import { describeClient, parseKillFilter, typeFilter, unknownTypeError } from '../client-list.js';
-import type { Arguments, Implementation, Implementations } from '../implementation.js';
-import type { Session } from '../session.js';
+import type { Arguments, Connection, Implementation, Implementations } from '../implementation.js';
 import { clientText } from './connection.js';
 
-type Run = (session: Session, args: Arguments, out: ReplyEncoder) => void;
+type Run = (connection: Connection, args: Arguments, out: ReplyEncoder) => void;
 
 function special(run: Run): Implementation {
   return { kind: 'special', run };
 }
 
 /** ON or OFF. */
-function toggled(set: (session: Session, on: boolean) => void): Implementation {
-  return special((session, args, out) => {
+function toggled(set: (connection: Connection, on: boolean) => void): Implementation {
+  return special((connection, args, out) => {
     const word = args[2] as Buffer;
     const isOn = equalsIgnoringCase(word, 'on');
     if (!isOn && !equalsIgnoringCase(word, 'off')) {
       out.error(SYNTAX_ERROR.text);
       return;
     }
-    set(session, isOn);
+    set(connection, isOn);
     out.ok();
   });
 }
 
-const list: Run = (session, args, out) => {
+const list: Run = (connection, args, out) => {
   const option = args[2];
-  let chosen = session.server.sessions();
+  let chosen = connection.port.connections();
   if (args.length === 4 && option !== undefined && equalsIgnoringCase(option, 'type')) {
     const filter = typeFilter(args[3] as Buffer);
     if (filter === undefined) {
@@ -43,7 +42,7 @@ const list: Run = (session, args, out) => {
       out.error('ERR Invalid client ID');
       return;
     }
-    chosen = ids.flatMap((id) => session.server.find(Number(id)) ?? []);
+    chosen = ids.flatMap((id) => connection.port.find(Number(id)) ?? []);
   } else if (args.length > 2) {
     out.error(SYNTAX_ERROR.text);
     return;
@@ -51,36 +50,36 @@ const list: Run = (session, args, out) => {
   out.verbatim('txt', chosen.map((client) => `${describeClient(client)}\n`).join(''));
 };
 
-const kill: Run = (session, args, out) => {
-  const { server } = session;
+const kill: Run = (connection, args, out) => {
+  const { port } = connection;
   if (args.length === 3) {
     const address = (args[2] as Buffer).toString('latin1');
-    const found = server.sessions().find((client) => client.address === address);
+    const found = port.connections().find((client) => client.address === address);
     if (found === undefined) {
       out.error('ERR No such client');
       return;
     }
-    end(found, session);
+    end(found, connection);
     out.ok();
     return;
   }
-  const filter = parseKillFilter(args, session);
+  const filter = parseKillFilter(args, connection);
   if (!filter.ok) {
     out.error(filter.error.text);
     return;
   }
-  const chosen = server.sessions().filter(filter.value);
-  for (const client of chosen) end(client, session);
+  const chosen = port.connections().filter(filter.value);
+  for (const client of chosen) end(client, connection);
   out.integer(chosen.length);
 };
 
 /** Who kills itself still gets the answer. */
-function end(client: Session, self: Session): void {
+function end(client: Connection, self: Connection): void {
   if (client === self) client.end();
   else client.destroy();
 }
 
-const pause: Run = (session, args, out) => {
+const pause: Run = (connection, args, out) => {
   const timeoutMs = parseInt64(args[2] as Buffer);
   const mode = args[3];
   if (timeoutMs === undefined) {
@@ -96,25 +95,25 @@ const pause: Run = (session, args, out) => {
     out.error('ERR CLIENT PAUSE mode must be WRITE or ALL');
     return;
   }
-  session.server.pauses.pause(Number(timeoutMs), isWrite ? 'write' : 'all');
+  connection.port.pauses.pause(Number(timeoutMs), isWrite ? 'write' : 'all');
   out.ok();
 };
 
-const reply: Run = (session, args, out) => {
+const reply: Run = (connection, args, out) => {
   const word = args[2] as Buffer;
   if (equalsIgnoringCase(word, 'on')) {
-    session.replyMode = 'on';
-    session.beginReply().ok();
+    connection.replyMode = 'on';
+    connection.beginReply().ok();
   } else if (equalsIgnoringCase(word, 'off')) {
-    session.replyMode = 'off';
+    connection.replyMode = 'off';
   } else if (equalsIgnoringCase(word, 'skip')) {
-    if (session.replyMode === 'on') session.replyMode = 'skip';
+    if (connection.replyMode === 'on') connection.replyMode = 'skip';
   } else {
     out.error(SYNTAX_ERROR.text);
   }
 };
 
-const setInfo: Run = (session, args, out) => {
+const setInfo: Run = (connection, args, out) => {
   const attribute = args[2] as Buffer;
   const text = clientText(args[3] as Buffer);
   const isName = equalsIgnoringCase(attribute, 'lib-name');
@@ -127,38 +126,38 @@ const setInfo: Run = (session, args, out) => {
     out.error(`ERR ${word} cannot contain spaces, newlines or special characters.`);
     return;
   }
-  if (isName) session.libName = text;
-  else session.libVersion = text;
+  if (isName) connection.libName = text;
+  else connection.libVersion = text;
   out.ok();
 };
 
-const setName: Run = (session, args, out) => {
+const setName: Run = (connection, args, out) => {
   const name = clientText(args[2] as Buffer);
   if (name === undefined) {
     out.error(CLIENT_NAME_ERROR.text);
     return;
   }
-  session.name = name;
+  connection.name = name;
   out.ok();
 };
 
 export const clientCommands: Implementations = {
-  'client|getname': special((session, _args, out) => {
-    if (session.name === '') out.null();
-    else out.bulk(session.name);
+  'client|getname': special((connection, _args, out) => {
+    if (connection.name === '') out.null();
+    else out.bulk(connection.name);
   }),
-  'client|id': special((session, _args, out) => out.integer(session.id)),
-  'client|info': special((session, _args, out) => out.verbatim('txt', `${describeClient(session)}\n`)),
+  'client|id': special((connection, _args, out) => out.integer(connection.id)),
+  'client|info': special((connection, _args, out) => out.verbatim('txt', `${describeClient(connection)}\n`)),
   'client|kill': special(kill),
   'client|list': special(list),
-  'client|no-evict': toggled((session, on) => (session.noEvict = on)),
-  'client|no-touch': toggled((session, on) => (session.noTouch = on)),
+  'client|no-evict': toggled((connection, on) => (connection.noEvict = on)),
+  'client|no-touch': toggled((connection, on) => (connection.noTouch = on)),
   'client|pause': special(pause),
   'client|reply': special(reply),
   'client|setinfo': special(setInfo),
   'client|setname': special(setName),
-  'client|unpause': special((session, _args, out) => {
-    session.server.pauses.unpause();
+  'client|unpause': special((connection, _args, out) => {
+    connection.port.pauses.unpause();
     out.ok();
   }),
 };

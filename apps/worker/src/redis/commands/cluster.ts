@@ -6,19 +6,17 @@ import { parseInt64 } from '@diststore/base';
 import { type PartitionId, SLOT_COUNT, slotOf } from '@diststore/cluster';
 import { CLUSTER_DISABLED_ERROR, INTEGER_ERROR, type ReplyEncoder } from '@diststore/redis';
 
-import type { Arguments, Implementation, Implementations } from '../implementation.js';
+import type { Arguments, Connection, Implementation, Implementations, RedisPort } from '../implementation.js';
 import { PAGE_KEYS_MAX, SLOT_SCAN_KEYS_MAX } from '../redis-limits.js';
-import type { RedisServer } from '../redis-server.js';
-import type { Session } from '../session.js';
 import type { ClusterNode } from '../slot-map.js';
 
-type Run = (session: Session, args: Arguments, out: ReplyEncoder) => void | Promise<void>;
+type Run = (connection: Connection, args: Arguments, out: ReplyEncoder) => void | Promise<void>;
 
 function inCluster(run: Run): Implementation {
   return {
     kind: 'special',
-    run: (session, args, out) => {
-      if (session.server.mode === 'cluster') return run(session, args, out);
+    run: (connection, args, out) => {
+      if (connection.port.mode === 'cluster') return run(connection, args, out);
       out.error(CLUSTER_DISABLED_ERROR.text);
     },
   };
@@ -38,19 +36,19 @@ function line({ id, address, busPort, isSelf, isUp, slots }: ClusterNode, epoch:
   );
 }
 
-const nodes: Run = ({ server }, _args, out) => {
-  const epoch = server.slots.map?.version ?? 0;
+const nodes: Run = ({ port }, _args, out) => {
+  const epoch = port.slots.map?.version ?? 0;
   out.verbatim(
     'txt',
-    server.slots
+    port.slots
       .nodes()
       .map((node) => `${line(node, epoch)}\n`)
       .join(''),
   );
 };
 
-const slots: Run = ({ server }, _args, out) => {
-  const ranges = server.slots.nodes().flatMap((node) => node.slots.map((range) => ({ node, range })));
+const slots: Run = ({ port }, _args, out) => {
+  const ranges = port.slots.nodes().flatMap((node) => node.slots.map((range) => ({ node, range })));
   ranges.sort((a, b) => a.range.first - b.range.first);
   out.arrayHeader(ranges.length);
   for (const { node, range } of ranges) {
@@ -65,8 +63,8 @@ const slots: Run = ({ server }, _args, out) => {
   }
 };
 
-const shards: Run = ({ server }, _args, out) => {
-  const all = server.slots.nodes();
+const shards: Run = ({ port }, _args, out) => {
+  const all = port.slots.nodes();
   out.arrayHeader(all.length);
   for (const { id, address, isUp, slots: ranges } of all) {
     out.mapHeader(2);
@@ -92,8 +90,8 @@ const shards: Run = ({ server }, _args, out) => {
   }
 };
 
-const info: Run = ({ server }, _args, out) => {
-  const { slots: map } = server;
+const info: Run = ({ port }, _args, out) => {
+  const { slots: map } = port;
   const all = map.nodes();
   const assigned = map.servedSlots;
   const epoch = map.map?.version ?? 0;
@@ -115,24 +113,24 @@ const info: Run = ({ server }, _args, out) => {
   out.verbatim('txt', text.join(''));
 };
 
-const replicas: Run = ({ server }, args, out) => {
+const replicas: Run = ({ port }, args, out) => {
   const id = (args[2] as Buffer).toString('latin1');
-  if (server.slots.nodes().some((node) => node.id === id)) out.arrayHeader(0);
+  if (port.slots.nodes().some((node) => node.id === id)) out.arrayHeader(0);
   else out.error(`ERR Unknown node ${(args[2] as Buffer).toString()}`);
 };
 
 /** The keys of one slot; a worker keeps keys by partition, so it looks at all of the slot's partition. */
 async function keysOfSlot(
-  server: RedisServer,
+  port: RedisPort,
   slot: number,
   visit: (key: Buffer) => boolean,
 ): Promise<'complete' | 'too-many'> {
-  const partition: PartitionId | undefined = server.slots.map?.partitions?.ofSlot(slot);
-  if (partition === undefined || !server.slots.isHere(partition)) return 'complete';
+  const partition: PartitionId | undefined = port.slots.map?.partitions?.ofSlot(slot);
+  if (partition === undefined || !port.slots.isHere(partition)) return 'complete';
   let from: Buffer | undefined = Buffer.alloc(0);
   for (let seen = 0; from !== undefined;) {
     if (seen >= SLOT_SCAN_KEYS_MAX) return 'too-many';
-    const page = await server.keyspace.page(partition, from, undefined, {
+    const page = await port.keyspace.page(partition, from, undefined, {
       limit: PAGE_KEYS_MAX,
       keysOnly: true,
     });
@@ -145,7 +143,7 @@ async function keysOfSlot(
 
 const TOO_MANY = `ERR the slot's partition has more than ${SLOT_SCAN_KEYS_MAX} keys, too many to look for those of one slot`;
 
-const countKeysInSlot: Run = async ({ server }, args, out) => {
+const countKeysInSlot: Run = async ({ port }, args, out) => {
   const slot = parseInt64(args[2] as Buffer);
   if (slot === undefined) {
     out.error(INTEGER_ERROR.text);
@@ -156,7 +154,7 @@ const countKeysInSlot: Run = async ({ server }, args, out) => {
     return;
   }
   let count = 0;
-  const outcome = await keysOfSlot(server, Number(slot), () => {
+  const outcome = await keysOfSlot(port, Number(slot), () => {
     count += 1;
     return true;
   });
@@ -164,7 +162,7 @@ const countKeysInSlot: Run = async ({ server }, args, out) => {
   else out.integer(count);
 };
 
-const getKeysInSlot: Run = async ({ server }, args, out) => {
+const getKeysInSlot: Run = async ({ port }, args, out) => {
   const slot = parseInt64(args[2] as Buffer);
   const most = parseInt64(args[3] as Buffer);
   if (slot === undefined || most === undefined) {
@@ -178,7 +176,7 @@ const getKeysInSlot: Run = async ({ server }, args, out) => {
   const found: Buffer[] = [];
   const limit = Math.min(Number(most), SLOT_SCAN_KEYS_MAX);
   const outcome =
-    limit === 0 ? 'complete' : await keysOfSlot(server, Number(slot), (key) => found.push(key) < limit);
+    limit === 0 ? 'complete' : await keysOfSlot(port, Number(slot), (key) => found.push(key) < limit);
   if (outcome === 'too-many') {
     out.error(TOO_MANY);
     return;
@@ -192,14 +190,14 @@ export const clusterCommands: Implementations = {
   'cluster|shards': inCluster(shards),
   'cluster|nodes': inCluster(nodes),
   'cluster|info': inCluster(info),
-  'cluster|myid': inCluster(({ server }, _args, out) => out.bulk(server.slots.selfId)),
-  'cluster|myshardid': inCluster(({ server }, _args, out) => out.bulk(shardIdOf(server.slots.selfId))),
-  'cluster|keyslot': inCluster((_session, args, out) => out.integer(slotOf(args[2] as Buffer))),
+  'cluster|myid': inCluster(({ port }, _args, out) => out.bulk(port.slots.selfId)),
+  'cluster|myshardid': inCluster(({ port }, _args, out) => out.bulk(shardIdOf(port.slots.selfId))),
+  'cluster|keyslot': inCluster((_connection, args, out) => out.integer(slotOf(args[2] as Buffer))),
   'cluster|replicas': inCluster(replicas),
   'cluster|countkeysinslot': inCluster(countKeysInSlot),
   'cluster|getkeysinslot': inCluster(getKeysInSlot),
   // Failover is the cluster's own business, and no node is a replica.
-  'cluster|failover': inCluster((_session, _args, out) =>
+  'cluster|failover': inCluster((_connection, _args, out) =>
     out.error('ERR You should send CLUSTER FAILOVER to a replica'),
   ),
 };

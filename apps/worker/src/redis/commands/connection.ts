@@ -15,10 +15,9 @@ import {
   wrongArityError,
 } from '@diststore/redis';
 
-import type { Arguments, Implementations } from '../implementation.js';
+import type { Arguments, Connection, Implementations } from '../implementation.js';
 import { CLIENT_TEXT_BYTES_MAX } from '../redis-limits.js';
 import { REDIS_VERSION } from '../server-info.js';
-import type { Session } from '../session.js';
 
 const PROTOCOL_NUMBER_ERROR = errorReply('ERR Protocol version is not an integer or out of range');
 const NO_PASSWORD_ERROR = errorReply(
@@ -38,8 +37,8 @@ function authenticate(user: Buffer): ErrorReply | undefined {
 
 const DEFAULT_USER = Buffer.from('default');
 
-function hello(session: Session, args: Arguments, out: ReplyEncoder): void {
-  let version: 2 | 3 = session.version;
+function hello(connection: Connection, args: Arguments, out: ReplyEncoder): void {
+  let version: 2 | 3 = connection.version;
   let name: string | undefined;
   if (args.length > 1) {
     const wanted = parseInt64(args[1] as Buffer);
@@ -75,8 +74,8 @@ function hello(session: Session, args: Arguments, out: ReplyEncoder): void {
       return;
     }
   }
-  if (name !== undefined) session.name = name;
-  session.version = version;
+  if (name !== undefined) connection.name = name;
+  connection.version = version;
   out.mapHeader(7);
   out.bulk('server');
   out.bulk('redis');
@@ -85,46 +84,46 @@ function hello(session: Session, args: Arguments, out: ReplyEncoder): void {
   out.bulk('proto');
   out.integer(version);
   out.bulk('id');
-  out.integer(session.id);
+  out.integer(connection.id);
   out.bulk('mode');
-  out.bulk(session.server.mode === 'cluster' ? 'cluster' : 'standalone');
+  out.bulk(connection.port.mode === 'cluster' ? 'cluster' : 'standalone');
   out.bulk('role');
   out.bulk('master');
   out.bulk('modules');
   out.arrayHeader(0);
 }
 
-function select(session: Session, args: Arguments, out: ReplyEncoder): void {
+function select(connection: Connection, args: Arguments, out: ReplyEncoder): void {
   const db = parseInt64(args[1] as Buffer);
   if (db === undefined) out.error(INTEGER_ERROR.text);
   else if (db === 0) out.ok();
-  else out.error((session.server.mode === 'cluster' ? SELECT_IN_CLUSTER_ERROR : DB_INDEX_ERROR).text);
+  else out.error((connection.port.mode === 'cluster' ? SELECT_IN_CLUSTER_ERROR : DB_INDEX_ERROR).text);
 }
 
-function ping(_session: Session, args: Arguments, out: ReplyEncoder): void {
+function ping(_connection: Connection, args: Arguments, out: ReplyEncoder): void {
   const [, message] = args;
   if (args.length > 2) out.error(wrongArityError('ping').text);
   else if (message === undefined) out.simple('PONG');
   else out.bulk(message);
 }
 
-function reset(session: Session): void {
-  session.transaction.reset();
-  session.name = '';
-  session.readOnly = session.noEvict = session.noTouch = false;
-  session.replyMode = 'on';
-  session.version = 2;
+function reset(connection: Connection): void {
+  connection.transaction.reset();
+  connection.name = '';
+  connection.readOnly = connection.noEvict = connection.noTouch = false;
+  connection.replyMode = 'on';
+  connection.version = 2;
   // Not to where the reply was to go before: CLIENT REPLY OFF has ended.
-  session.beginReply().simple('RESET');
+  connection.beginReply().simple('RESET');
 }
 
 /** READONLY and its like mean something to a cluster only. */
-function inCluster(run: (session: Session) => void) {
-  return (session: Session, _args: Arguments, out: ReplyEncoder): void => {
-    if (session.server.mode === 'gateway') {
+function inCluster(run: (connection: Connection) => void) {
+  return (connection: Connection, _args: Arguments, out: ReplyEncoder): void => {
+    if (connection.port.mode === 'gateway') {
       out.error(CLUSTER_DISABLED_ERROR.text);
     } else {
-      run(session);
+      run(connection);
       out.ok();
     }
   };
@@ -134,7 +133,7 @@ export const connectionCommands: Implementations = {
   hello: { kind: 'special', run: hello },
   auth: {
     kind: 'special',
-    run: (_session, args, out) => {
+    run: (_connection, args, out) => {
       if (args.length > 3) {
         out.error('ERR syntax error');
         return;
@@ -149,18 +148,18 @@ export const connectionCommands: Implementations = {
     },
   },
   ping: { kind: 'special', run: ping, overlaps: true },
-  echo: { kind: 'special', run: (_session, args, out) => out.bulk(args[1] as Buffer), overlaps: true },
+  echo: { kind: 'special', run: (_connection, args, out) => out.bulk(args[1] as Buffer), overlaps: true },
   select: { kind: 'special', run: select },
   quit: {
     kind: 'special',
     inMulti: 'at-once',
-    run: (session, _args, out) => {
+    run: (connection, _args, out) => {
       out.ok();
-      session.end();
+      connection.end();
     },
   },
   reset: { kind: 'special', inMulti: 'at-once', run: reset },
-  readonly: { kind: 'special', run: inCluster((session) => (session.readOnly = true)) },
-  readwrite: { kind: 'special', run: inCluster((session) => (session.readOnly = false)) },
+  readonly: { kind: 'special', run: inCluster((connection) => (connection.readOnly = true)) },
+  readwrite: { kind: 'special', run: inCluster((connection) => (connection.readOnly = false)) },
   asking: { kind: 'special', run: inCluster(() => undefined) },
 };

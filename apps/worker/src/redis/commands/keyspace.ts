@@ -16,10 +16,8 @@ import {
   SYNTAX_ERROR,
 } from '@diststore/redis';
 
-import type { Arguments, Implementation, Implementations } from '../implementation.js';
+import type { Arguments, Connection, Implementation, Implementations, RedisPort } from '../implementation.js';
 import { PAGE_KEYS_MAX, REPLY_BYTES_MAX, SCAN_PAGES_MAX } from '../redis-limits.js';
-import type { RedisServer } from '../redis-server.js';
-import type { Session } from '../session.js';
 
 const NOTHING = Buffer.alloc(0);
 const CURSOR_LOST_ERROR = errorReply(
@@ -38,19 +36,19 @@ function boundsOf(pattern: Glob | undefined): { from: Buffer; to: Buffer | undef
   return { from: prefix, to };
 }
 
-async function scan({ server }: Session, args: Arguments, out: ReplyEncoder): Promise<void> {
+async function scan({ port }: Connection, args: Arguments, out: ReplyEncoder): Promise<void> {
   const options = parseScanOptions(args);
   if (!options.ok) {
     out.error(options.error.text);
     return;
   }
   const { cursor, pattern, count, type } = options.value;
-  const partitions = server.partitions();
+  const partitions = port.partitions();
   const { from, to } = boundsOf(pattern);
   let at = 0;
   let key = from;
   if (cursor !== 0) {
-    const position = server.cursors.find(cursor);
+    const position = port.cursors.find(cursor);
     if (position === undefined) {
       out.error(CURSOR_LOST_ERROR.text);
       return;
@@ -68,7 +66,7 @@ async function scan({ server }: Session, args: Arguments, out: ReplyEncoder): Pr
   for (let pages = 0; left > 0 && pages < SCAN_PAGES_MAX && at < partitions.length; pages++) {
     const partition = partitions[at] as PartitionId;
     const limit = Math.min(left, PAGE_KEYS_MAX);
-    const page = await server.keyspace.page(partition, key, to, { limit, keysOnly: true });
+    const page = await port.keyspace.page(partition, key, to, { limit, keysOnly: true });
     for (const record of page.records) if (pattern?.matches(record.key) ?? true) found.push(record.key);
     left -= page.records.length;
     if (page.next === undefined) {
@@ -80,14 +78,14 @@ async function scan({ server }: Session, args: Arguments, out: ReplyEncoder): Pr
   }
   const next = partitions[at];
   out.arrayHeader(2);
-  out.bulk(next === undefined ? '0' : String(server.cursors.give({ partition: next, from: key }, cursor)));
+  out.bulk(next === undefined ? '0' : String(port.cursors.give({ partition: next, from: key }, cursor)));
   out.arrayHeader(found.length);
   for (const name of found) out.bulk(name);
 }
 
 /** Walks over all keys between two, page by page. */
 async function walk(
-  server: RedisServer,
+  port: RedisPort,
   partitions: readonly PartitionId[],
   bounds: { readonly from: Buffer; readonly to: Buffer | undefined },
   visit: (key: Buffer) => void,
@@ -95,7 +93,7 @@ async function walk(
   for (const partition of partitions) {
     let from: Buffer | undefined = bounds.from;
     while (from !== undefined) {
-      const page = await server.keyspace.page(partition, from, bounds.to, {
+      const page = await port.keyspace.page(partition, from, bounds.to, {
         limit: PAGE_KEYS_MAX,
         keysOnly: true,
       });
@@ -105,7 +103,7 @@ async function walk(
   }
 }
 
-async function keys({ server }: Session, args: Arguments, out: ReplyEncoder): Promise<void> {
+async function keys({ port }: Connection, args: Arguments, out: ReplyEncoder): Promise<void> {
   const pattern = parsePattern(args[1] as Buffer);
   if (!pattern.ok) {
     out.error(pattern.error.text);
@@ -113,7 +111,7 @@ async function keys({ server }: Session, args: Arguments, out: ReplyEncoder): Pr
   }
   const found: Buffer[] = [];
   let bytes = 0;
-  await walk(server, server.partitions(), boundsOf(pattern.value), (key) => {
+  await walk(port, port.partitions(), boundsOf(pattern.value), (key) => {
     if (!pattern.value.matches(key)) return;
     bytes += key.length + KEY_OVERHEAD_BYTES;
     if (bytes > REPLY_BYTES_MAX)
@@ -130,20 +128,20 @@ async function keys({ server }: Session, args: Arguments, out: ReplyEncoder): Pr
 /** What a key takes in memory beside its bytes while a reply is gathered. */
 const KEY_OVERHEAD_BYTES = 64;
 
-async function dbsize({ server }: Session, _args: Arguments, out: ReplyEncoder): Promise<void> {
-  out.integer(await countKeys(server));
+async function dbsize({ port }: Connection, _args: Arguments, out: ReplyEncoder): Promise<void> {
+  out.integer(await countKeys(port));
 }
 
 /** Those that have expired and are not swept yet are counted, as in Redis. */
-export async function countKeys(server: RedisServer): Promise<number> {
-  const counts = await Promise.all(server.partitions().map((partition) => server.keyspace.counts(partition)));
+export async function countKeys(port: RedisPort): Promise<number> {
+  const counts = await Promise.all(port.partitions().map((partition) => port.keyspace.counts(partition)));
   return counts.reduce((sum, { keys: count }) => sum + count, 0);
 }
 
 /** Any key: of a partition chosen by its number of keys, one near a random place. Not every key is equally likely. */
-async function randomkey({ server }: Session, _args: Arguments, out: ReplyEncoder): Promise<void> {
-  const partitions = server.partitions();
-  const counts = await Promise.all(partitions.map((partition) => server.keyspace.counts(partition)));
+async function randomkey({ port }: Connection, _args: Arguments, out: ReplyEncoder): Promise<void> {
+  const partitions = port.partitions();
+  const counts = await Promise.all(partitions.map((partition) => port.keyspace.counts(partition)));
   const total = counts.reduce((sum, { keys: count }) => sum + count, 0);
   let rank = total === 0 ? 0 : randomInt(total);
   let start = counts.findIndex(({ keys: count }) => (rank -= count) < 0);
@@ -151,14 +149,14 @@ async function randomkey({ server }: Session, _args: Arguments, out: ReplyEncode
   // Its keys may have expired by now: then the next partition that has some.
   for (let i = 0; i < partitions.length; i++) {
     const partition = partitions[(start + i) % partitions.length] as PartitionId;
-    const page = await server.keyspace.page(partition, NOTHING, undefined, {
+    const page = await port.keyspace.page(partition, NOTHING, undefined, {
       limit: PAGE_KEYS_MAX,
       keysOnly: true,
     });
     let candidates = page.records;
     const last = candidates.at(-1);
     if (page.next !== undefined && last !== undefined && randomInt(2) === 1) {
-      const further = await server.keyspace.page(partition, placeBehind(last.key), undefined, {
+      const further = await port.keyspace.page(partition, placeBehind(last.key), undefined, {
         limit: PAGE_KEYS_MAX,
         keysOnly: true,
       });
@@ -184,7 +182,7 @@ function placeBehind(key: Buffer): Buffer {
 const flush: Implementation = {
   kind: 'special',
   inMulti: FLUSH_IN_MULTI_ERROR,
-  run: async ({ server }, args, out) => {
+  run: async ({ port }, args, out) => {
     const [, mode] = args;
     const isKnown =
       mode === undefined || equalsIgnoringCase(mode, 'async') || equalsIgnoringCase(mode, 'sync');
@@ -192,7 +190,7 @@ const flush: Implementation = {
       out.error(SYNTAX_ERROR.text);
       return;
     }
-    await server.keyspace.clear();
+    await port.keyspace.clear();
     out.ok();
   },
 };

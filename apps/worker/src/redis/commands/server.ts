@@ -17,34 +17,33 @@ import {
   wrongArityError,
 } from '@diststore/redis';
 
-import type { Arguments, Implementation, Implementations } from '../implementation.js';
+import type { Arguments, Connection, Implementation, Implementations } from '../implementation.js';
 import { describeServer } from '../server-info.js';
 import { applySettings, settingsMatching } from '../server-settings.js';
-import type { Session } from '../session.js';
 import { countKeys } from './keyspace.js';
 
-type Run = (session: Session, args: Arguments, out: ReplyEncoder) => void;
+type Run = (connection: Connection, args: Arguments, out: ReplyEncoder) => void;
 
 function special(run: Run): Implementation {
   return { kind: 'special', run };
 }
 
-function reply(make: (session: Session, args: Arguments) => Reply): Implementation {
-  return special((session, args, out) => out.reply(make(session, args)));
+function reply(make: (connection: Connection, args: Arguments) => Reply): Implementation {
+  return special((connection, args, out) => out.reply(make(connection, args)));
 }
 
-async function info({ server }: Session, args: Arguments, out: ReplyEncoder): Promise<void> {
+async function info({ port }: Connection, args: Arguments, out: ReplyEncoder): Promise<void> {
   const names = args.slice(1).map((name) => name.toString('latin1'));
   const counts =
     names.length === 0 || names.some((name) => /^(keyspace|all|everything|default)$/i.test(name));
   // INFO must answer in any state: clients ask it whether the server is ready.
-  const keys = counts ? await countKeys(server).catch(() => 0) : 0;
-  out.verbatim('txt', describeServer(server, names, { keys }));
+  const keys = counts ? await countKeys(port).catch(() => 0) : 0;
+  out.verbatim('txt', describeServer(port, names, { keys }));
 }
 
 const USER = 'user default on nopass ~* &* +@all';
 
-const aclCat: Run = ({ server }, args, out) => {
+const aclCat: Run = ({ port }, args, out) => {
   const wanted = args[2];
   if (args.length > 3) {
     out.error(wrongArityError('acl|cat').text);
@@ -60,7 +59,7 @@ const aclCat: Run = ({ server }, args, out) => {
     out.error(`ERR Unknown category '${wanted.toString()}'`);
     return;
   }
-  const names = server.commands
+  const names = port.commands
     .all()
     .map(({ command }) => command)
     .filter(({ categories }) => categories.includes(category))
@@ -69,8 +68,8 @@ const aclCat: Run = ({ server }, args, out) => {
   for (const name of names) out.bulk(name);
 };
 
-const configGet: Run = ({ server }, args, out) => {
-  const settings = settingsMatching(server, args.slice(2));
+const configGet: Run = ({ port }, args, out) => {
+  const settings = settingsMatching(port, args.slice(2));
   out.mapHeader(settings.length);
   for (const [name, value] of settings) {
     out.bulk(name);
@@ -78,17 +77,17 @@ const configGet: Run = ({ server }, args, out) => {
   }
 };
 
-const configSet: Run = ({ server }, args, out) => {
+const configSet: Run = ({ port }, args, out) => {
   if (args.length % 2 !== 0) {
     out.error(wrongArityError('config|set').text);
     return;
   }
-  const refused = applySettings(server, args.slice(2));
+  const refused = applySettings(port, args.slice(2));
   if (refused === undefined) out.ok();
   else out.error(refused.text);
 };
 
-const slowlogGet: Run = ({ server }, args, out) => {
+const slowlogGet: Run = ({ port }, args, out) => {
   const stated = args[2] === undefined ? SLOWLOG_COUNT_DEFAULT : parseInt64(args[2]);
   if (args.length > 3) {
     out.error(SYNTAX_ERROR.text);
@@ -98,7 +97,7 @@ const slowlogGet: Run = ({ server }, args, out) => {
     out.error('ERR count should be greater than or equal to -1');
     return;
   }
-  const entries = server.slowLog.entries.slice(0, stated === -1 ? undefined : Number(stated));
+  const entries = port.slowLog.entries.slice(0, stated === -1 ? undefined : Number(stated));
   out.arrayHeader(entries.length);
   for (const { id, atSeconds, durationUs, args: words, client, clientName } of entries) {
     out.arrayHeader(6);
@@ -114,8 +113,8 @@ const slowlogGet: Run = ({ server }, args, out) => {
 
 const SLOWLOG_COUNT_DEFAULT = 10;
 
-const time: Run = ({ server }, _args, out) => {
-  const nowMs = server.context.nowMs;
+const time: Run = ({ port }, _args, out) => {
+  const nowMs = port.context.nowMs;
   const seconds = Math.floor(nowMs / 1000);
   out.arrayHeader(2);
   out.bulk(String(seconds));
@@ -123,7 +122,7 @@ const time: Run = ({ server }, _args, out) => {
 };
 
 /** Every worker is a master without replicas: see slot-map.ts. */
-const role: Run = (_session, _args, out) => {
+const role: Run = (_connection, _args, out) => {
   out.arrayHeader(3);
   out.bulk('master');
   out.integer(0);
@@ -134,7 +133,7 @@ const role: Run = (_session, _args, out) => {
  * WAIT: every write was durable on all in-sync replicas before it was acknowledged, so the answer is known at once and
  * waiting would not change it.
  */
-const wait: Run = (session, args, out) => {
+const wait: Run = (connection, args, out) => {
   const wanted = parseInt64(args[1] as Buffer);
   if (wanted === undefined) {
     out.error(INTEGER_ERROR.text);
@@ -145,10 +144,10 @@ const wait: Run = (session, args, out) => {
     out.error(refused);
     return;
   }
-  out.integer(replicasOf(session));
+  out.integer(replicasOf(connection));
 };
 
-const waitaof: Run = (session, args, out) => {
+const waitaof: Run = (connection, args, out) => {
   const local = parseInt64(args[1] as Buffer);
   if (local === undefined) {
     out.error(INTEGER_ERROR.text);
@@ -174,7 +173,7 @@ const waitaof: Run = (session, args, out) => {
   }
   out.arrayHeader(2);
   out.integer(1);
-  out.integer(replicasOf(session));
+  out.integer(replicasOf(connection));
 };
 
 function timeoutError(arg: Buffer): string | undefined {
@@ -184,9 +183,9 @@ function timeoutError(arg: Buffer): string | undefined {
 }
 
 /** Replicas besides the primary that have this connection's writes; before its first, the fewest of any partition. */
-function replicasOf({ holdersOfLastWrite, server }: Session): number {
+function replicasOf({ holdersOfLastWrite, port }: Connection): number {
   if (holdersOfLastWrite !== undefined) return Math.max(0, holdersOfLastWrite - 1);
-  const counts = server.slots.map
+  const counts = port.slots.map
     ?.partitionRecords()
     .flatMap(({ configuration }) => configuration?.insync.length ?? []);
   return counts === undefined || counts.length === 0 ? 0 : Math.max(0, Math.min(...counts) - 1);
@@ -194,7 +193,7 @@ function replicasOf({ holdersOfLastWrite, server }: Session): number {
 
 /** There is nothing of the kind, so nothing is to be flushed. */
 function nothingToFlush(refusal: string): Implementation {
-  return special((_session, args, out) => {
+  return special((_connection, args, out) => {
     const mode = args[2];
     const isKnown =
       mode === undefined || equalsIgnoringCase(mode, 'async') || equalsIgnoringCase(mode, 'sync');
@@ -214,33 +213,33 @@ export const serverCommands: Implementations = {
   waitaof: special(waitaof),
   'config|get': special(configGet),
   'config|set': special(configSet),
-  'module|list': special((_session, _args, out) => out.arrayHeader(0)),
+  'module|list': special((_connection, _args, out) => out.arrayHeader(0)),
   'slowlog|get': special(slowlogGet),
-  'slowlog|len': special(({ server }, _args, out) => out.integer(server.slowLog.entries.length)),
-  'slowlog|reset': special(({ server }, _args, out) => {
-    server.slowLog.reset();
+  'slowlog|len': special(({ port }, _args, out) => out.integer(port.slowLog.entries.length)),
+  'slowlog|reset': special(({ port }, _args, out) => {
+    port.slowLog.reset();
     out.ok();
   }),
-  'latency|doctor': special((_session, _args, out) => out.verbatim('txt', LATENCY_DOCTOR)),
-  'latency|histogram': special((_session, _args, out) => out.mapHeader(0)),
-  'latency|history': special((_session, _args, out) => out.arrayHeader(0)),
-  'latency|latest': special((_session, _args, out) => out.arrayHeader(0)),
-  'latency|reset': special((_session, _args, out) => out.integer(0)),
-  'acl|whoami': special((_session, _args, out) => out.bulk('default')),
-  'acl|list': special((_session, _args, out) => {
+  'latency|doctor': special((_connection, _args, out) => out.verbatim('txt', LATENCY_DOCTOR)),
+  'latency|histogram': special((_connection, _args, out) => out.mapHeader(0)),
+  'latency|history': special((_connection, _args, out) => out.arrayHeader(0)),
+  'latency|latest': special((_connection, _args, out) => out.arrayHeader(0)),
+  'latency|reset': special((_connection, _args, out) => out.integer(0)),
+  'acl|whoami': special((_connection, _args, out) => out.bulk('default')),
+  'acl|list': special((_connection, _args, out) => {
     out.arrayHeader(1);
     out.bulk(USER);
   }),
   'acl|cat': special(aclCat),
   'script|flush': nothingToFlush('ERR SCRIPT FLUSH only support SYNC|ASYNC option'),
   'function|flush': nothingToFlush('ERR FUNCTION FLUSH only supports SYNC|ASYNC option'),
-  command: reply(({ server }) => commandReply(server.commands.table)),
-  'command|count': reply(({ server }) => commandCountReply(server.commands.table)),
-  'command|docs': reply(({ server }, args) => commandDocsReply(server.commands.table, args.slice(2))),
-  'command|info': reply(({ server }, args) => commandInfoReply(server.commands.table, args.slice(2))),
-  'command|list': reply(({ server }, args) => commandListReply(server.commands.table, args.slice(2))),
-  'command|getkeys': reply(({ server }, args) => commandGetKeysReply(server.commands.table, args.slice(2))),
-  'command|getkeysandflags': reply(({ server }, args) =>
-    commandGetKeysAndFlagsReply(server.commands.table, args.slice(2)),
+  command: reply(({ port }) => commandReply(port.commands.table)),
+  'command|count': reply(({ port }) => commandCountReply(port.commands.table)),
+  'command|docs': reply(({ port }, args) => commandDocsReply(port.commands.table, args.slice(2))),
+  'command|info': reply(({ port }, args) => commandInfoReply(port.commands.table, args.slice(2))),
+  'command|list': reply(({ port }, args) => commandListReply(port.commands.table, args.slice(2))),
+  'command|getkeys': reply(({ port }, args) => commandGetKeysReply(port.commands.table, args.slice(2))),
+  'command|getkeysandflags': reply(({ port }, args) =>
+    commandGetKeysAndFlagsReply(port.commands.table, args.slice(2)),
   ),
 };

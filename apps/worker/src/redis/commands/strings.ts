@@ -300,27 +300,27 @@ export const stringCommands: Implementations = {
   msetnx: {
     kind: 'special',
     inMulti: NOT_IN_MULTI_ERROR,
-    run: async (session, args, out) => {
-      const { server } = session;
-      const puts = pairsOf(args, 'msetnx', server.context);
+    run: async (connection, args, out) => {
+      const { port } = connection;
+      const puts = pairsOf(args, 'msetnx', port.context);
       if (!Array.isArray(puts)) {
         out.error(puts.text);
         return;
       }
       const keys = puts.map(({ key }) => key);
-      const redirection = server.crossSlotErrorOf(keys) ?? server.redirectionOf(keys[0] as Buffer);
+      const redirection = port.crossSlotErrorOf(keys) ?? port.redirectionOf(keys[0] as Buffer);
       if (redirection !== undefined) {
         out.error(redirection.text);
         return;
       }
-      const { result, replicas } = await server.keyspace.perform({
+      const { result, replicas } = await port.keyspace.perform({
         type: 'transaction',
         compare: keys.map((key) => ({ key, conditions: IF_ABSENT })),
         then: puts,
         otherwise: [],
         continueOnFailure: false,
       });
-      session.holdersOfLastWrite = replicas.length;
+      connection.holdersOfLastWrite = replicas.length;
       if (result.type === 'failed') out.error(VALUE_TOO_LARGE_ERROR.text);
       else if (result.type === 'transaction') out.integer(result.held ? 1 : 0);
       else throw unexpectedResult(result);

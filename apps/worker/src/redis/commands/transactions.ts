@@ -24,12 +24,12 @@ import {
 } from '@diststore/redis';
 
 import { errorReplyOf, failureReply } from '../error-replies.js';
-import type { Arguments, Context, Implementations } from '../implementation.js';
+import type { BoundCommand, Arguments, Connection, Context, Implementations } from '../implementation.js';
 import { WATCHED_KEYS_MAX } from '../redis-limits.js';
-import type { Session } from '../session.js';
-import type { QueuedCommand } from '../transaction-state.js';
+import type { QueuedCommand as Queued } from '../transaction-state.js';
 import { unexpectedResult } from '../unexpected-result.js';
 
+type QueuedCommand = Queued<BoundCommand>;
 type Step = ReadOperation | SingleWrite;
 
 /** A queued command, ready: the operations that it adds, or the error that is its reply. */
@@ -63,8 +63,8 @@ function plan(queued: QueuedCommand, context: Context): Planned {
   }
 }
 
-async function exec(session: Session, _args: Arguments, out: ReplyEncoder): Promise<void> {
-  const { transaction, server } = session;
+async function exec(connection: Connection, _args: Arguments, out: ReplyEncoder): Promise<void> {
+  const { transaction, port } = connection;
   if (!transaction.isOpen) {
     out.error(EXEC_WITHOUT_MULTI_ERROR.text);
     return;
@@ -82,13 +82,13 @@ async function exec(session: Session, _args: Arguments, out: ReplyEncoder): Prom
     ...queued.flatMap(({ bound, args }) => keysOf(bound.command, args) ?? []),
   ];
   const refusal =
-    server.crossSlotErrorOf(keys) ?? (keys[0] === undefined ? undefined : server.redirectionOf(keys[0]));
+    port.crossSlotErrorOf(keys) ?? (keys[0] === undefined ? undefined : port.redirectionOf(keys[0]));
   if (refusal !== undefined) {
     out.error(refusal.text);
     return;
   }
 
-  const planned = queued.map((command) => plan(command, server.context));
+  const planned = queued.map((command) => plan(command, port.context));
   const steps = planned.flatMap((command) => command.steps);
   if (steps.length + watched.length > TRANSACTION_OPERATIONS_MAX) {
     out.error(`ERR a transaction has at most ${TRANSACTION_OPERATIONS_MAX} operations`);
@@ -96,7 +96,7 @@ async function exec(session: Session, _args: Arguments, out: ReplyEncoder): Prom
   }
   let results: readonly Result[] = [];
   if (steps.length + watched.length > 0) {
-    const { result, replicas } = await server.keyspace.perform({
+    const { result, replicas } = await port.keyspace.perform({
       type: 'transaction',
       compare: watched.map(({ key, version }) => ({
         key,
@@ -115,14 +115,14 @@ async function exec(session: Session, _args: Arguments, out: ReplyEncoder): Prom
       out.nullArray();
       return;
     }
-    if (steps.some(({ type }) => type !== 'get')) session.holdersOfLastWrite = replicas.length;
+    if (steps.some(({ type }) => type !== 'get')) connection.holdersOfLastWrite = replicas.length;
     results = result.results;
   }
-  await replyAll(session, planned, results, out);
+  await replyAll(connection, planned, results, out);
 }
 
 async function replyAll(
-  session: Session,
+  connection: Connection,
   planned: readonly Planned[],
   results: readonly Result[],
   out: ReplyEncoder,
@@ -133,18 +133,18 @@ async function replyAll(
     const own = results.slice(at, at + steps.length);
     at += steps.length;
     if (error !== undefined) out.error(error.text);
-    else await replyOne(session, queued, own, out);
+    else await replyOne(connection, queued, own, out);
   }
 }
 
 async function replyOne(
-  session: Session,
+  connection: Connection,
   { bound, args }: QueuedCommand,
   results: readonly Result[],
   out: ReplyEncoder,
 ): Promise<void> {
   const { implementation } = bound;
-  const { context } = session.server;
+  const { context } = connection.port;
   const failed = results.find((result) => result.type === 'failed');
   if (failed?.type === 'failed') {
     out.error(failureReply(failed.reason).text);
@@ -170,7 +170,7 @@ async function replyOne(
     }
     case 'special':
       try {
-        await implementation.run(session, args, out);
+        await implementation.run(connection, args, out);
       } catch (failure) {
         const reply = errorReplyOf(failure);
         if (reply === undefined) throw failure;
@@ -184,10 +184,10 @@ function recordOf(result: Result) {
   return result.record;
 }
 
-async function watch(session: Session, args: Arguments, out: ReplyEncoder): Promise<void> {
-  const { server, transaction } = session;
+async function watch(connection: Connection, args: Arguments, out: ReplyEncoder): Promise<void> {
+  const { port, transaction } = connection;
   const keys = args.slice(1);
-  const redirection = server.redirectionOfAll(keys);
+  const redirection = port.redirectionOfAll(keys);
   if (redirection !== undefined) {
     out.error(redirection.text);
     return;
@@ -198,7 +198,7 @@ async function watch(session: Session, args: Arguments, out: ReplyEncoder): Prom
   }
   const unwatched = keys.filter((key) => !transaction.isWatched(key));
   const versions = await Promise.all(
-    unwatched.map(async (key) => (await server.keyspace.get(key)).record?.version ?? 0),
+    unwatched.map(async (key) => (await port.keyspace.get(key)).record?.version ?? 0),
   );
   unwatched.forEach((key, i) => transaction.watch(key, versions[i] as number));
   out.ok();
@@ -233,12 +233,12 @@ export const transactionCommands: Implementations = {
   watch: {
     kind: 'special',
     inMulti: 'at-once',
-    run: (session, args, out) => {
-      if (session.transaction.isOpen) {
+    run: (connection, args, out) => {
+      if (connection.transaction.isOpen) {
         out.error(WATCH_INSIDE_MULTI_ERROR.text);
         return;
       }
-      return watch(session, args, out);
+      return watch(connection, args, out);
     },
   },
   unwatch: {
