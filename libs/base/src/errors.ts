@@ -134,7 +134,8 @@ export const ERRORS = {
     status: 422,
     retryable: false,
     title: 'The keys of one atomic operation are not all in one partition.',
-    remedy: 'Give the keys a common hash tag, as in {user1}:name and {user1}:mail, or use one operation for each.',
+    remedy:
+      'Give the keys a common hash tag, as in {user1}:name and {user1}:mail, or use one operation for each.',
   },
   'request-id-reused': {
     status: 422,
@@ -177,7 +178,8 @@ export const ERRORS = {
     status: 503,
     retryable: true,
     title: 'Fewer replicas are in sync than a write needs; nothing was changed, and reads go on.',
-    remedy: 'Retry when workers are back; the detail says how many replicas are in sync and how many are needed.',
+    remedy:
+      'Retry when workers are back; the detail says how many replicas are in sync and how many are needed.',
   },
   draining: {
     status: 503,
