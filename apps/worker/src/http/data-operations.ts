@@ -18,7 +18,7 @@ import type { WorkerConfig } from '../worker.options.js';
 import { KEYSPACE, WORKER_CONFIG } from '../worker.tokens.js';
 import { keyNotFound, type ReadRequest, valueReply, writeReply } from './answers.js';
 import { BodyBudget } from './body-budget.js';
-import { parseIdempotencyKey, requestOf } from './headers/idempotency-key.js';
+import { idempotencyKeyOf, requestOf } from './headers/idempotency-key.js';
 import { prefersMinimal } from './headers/prefer.js';
 import { conditionsOf, preconditionsOf } from './headers/preconditions.js';
 import { badParameter, type Query, shown, textOf } from './query.js';
@@ -189,12 +189,10 @@ interface WriteRequest {
 
 /** @throws StoreError bad-request */
 function writeRequestOf({ headers }: IncomingMessage): WriteRequest {
-  const idempotencyKey = headers['idempotency-key'];
   return {
     conditions: conditionsOf(preconditionsOf(headers)),
     minimal: prefersMinimal(headers['prefer'] as string | undefined),
-    // Node joins a header that occurs twice, except for a few that this is none of.
-    idempotencyKey: idempotencyKey === undefined ? undefined : parseIdempotencyKey(idempotencyKey as string),
+    idempotencyKey: idempotencyKeyOf(headers),
   };
 }
 

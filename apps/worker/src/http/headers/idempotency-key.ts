@@ -6,6 +6,7 @@
  * Source: draft-ietf-httpapi-idempotency-key-header, without its demand that the key be a quoted string.
  */
 import { createHash } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
 
 import { encodeOperation } from '@diststore/data';
 import type { WriteOperation } from '@diststore/data';
@@ -31,6 +32,13 @@ export function parseIdempotencyKey(text: string): string {
   }
   if (!PRINTABLE.test(text)) throw badHeader('Idempotency-Key', text, 'it is not printable ASCII');
   return text;
+}
+
+/** What the client has sent; undefined: none. @throws as `parseIdempotencyKey` */
+export function idempotencyKeyOf(headers: IncomingHttpHeaders): string | undefined {
+  // Node joins a header that occurs twice, except for a few that this is none of.
+  const text = headers['idempotency-key'] as string | undefined;
+  return text === undefined ? undefined : parseIdempotencyKey(text);
 }
 
 /**

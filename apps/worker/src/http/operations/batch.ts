@@ -16,7 +16,7 @@ import { Reply } from '@diststore/http';
 import type { MapFollower } from '../../cluster/map-follower.js';
 import type { Keyspace } from '../../data/keyspace.js';
 import type { BodyBudget } from '../body-budget.js';
-import { parseIdempotencyKey, requestOf } from '../headers/idempotency-key.js';
+import { idempotencyKeyOf, requestOf } from '../headers/idempotency-key.js';
 import { withBody } from '../value-body.js';
 import { badField, JsonObject, parseJson } from './json-reader.js';
 import {
@@ -51,8 +51,7 @@ export class Batch {
 
   /** @throws StoreError bad-request, value-too-large, too-many-requests, retry-later: nothing was done. */
   async run(request: IncomingMessage, response: ServerResponse): Promise<Reply> {
-    const header = request.headers['idempotency-key'] as string | undefined;
-    const idempotencyKey = header === undefined ? undefined : parseIdempotencyKey(header);
+    const idempotencyKey = idempotencyKeyOf(request.headers);
     return withBody(
       request,
       this.budget,

@@ -16,7 +16,7 @@ import { Reply } from '@diststore/http';
 import type { MapFollower } from '../../cluster/map-follower.js';
 import type { Done, Keyspace } from '../../data/keyspace.js';
 import type { BodyBudget } from '../body-budget.js';
-import { parseIdempotencyKey, requestOf } from '../headers/idempotency-key.js';
+import { idempotencyKeyOf, requestOf } from '../headers/idempotency-key.js';
 import { REFUSALS, refusal, refusalReply } from '../refusals.js';
 import { withBody } from '../value-body.js';
 import { badField, JsonObject, parseJson } from './json-reader.js';
@@ -36,8 +36,7 @@ export class Transactions {
 
   /** @throws StoreError bad-request, cross-slot, request-id-reused, and as Keyspace.perform */
   async run(request: IncomingMessage, response: ServerResponse): Promise<Reply> {
-    const header = request.headers['idempotency-key'] as string | undefined;
-    const idempotencyKey = header === undefined ? undefined : parseIdempotencyKey(header);
+    const idempotencyKey = idempotencyKeyOf(request.headers);
     const bound = { maxBytes: TRANSACTION_BYTES_MAX, setting: 'TRANSACTION_BYTES_MAX' };
     return withBody(request, this.budget, bound, async (body) => {
       const transaction = transactionFrom(body);
