@@ -174,6 +174,11 @@ export class Replica implements BeaconSource {
     return this.state.committedClear;
   }
 
+  /** The newest that this replica has heard of; null: none. */
+  get configuration(): Configuration | null {
+    return this.state.seen;
+  }
+
   get status(): ReplicaStatus {
     const { role, seen, installed, log, durable, committed, applied, peers } = this.state;
     return {

@@ -290,7 +290,7 @@ export class ReplicaDriver {
         const { role, ver } = effect;
         seat.role = role;
         this.options.observer.role?.(partition, role, ver);
-        if (role === 'primary' && replica.status.configuration?.kind === 'promote')
+        if (role === 'primary' && replica.configuration?.kind === 'promote')
           this.options.observer.failover?.(partition);
         return;
       }

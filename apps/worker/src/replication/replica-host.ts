@@ -234,7 +234,7 @@ export class ReplicaHost {
 
   /** The newest configuration that this worker knows of the partition, of the map's and the replica's. */
   configurationOf(partition: PartitionId): Configuration | undefined {
-    const known = this.seats.get(partition)?.replica?.status.configuration ?? undefined;
+    const known = this.seats.get(partition)?.replica?.configuration ?? undefined;
     const mapped = this.map?.configurationOf(partition);
     if (known === undefined || mapped === undefined) return known ?? mapped;
     return isNewer(mapped, known) ? mapped : known;
@@ -381,7 +381,7 @@ export class ReplicaHost {
   private partners(): Iterable<WorkerIndex> {
     const workers = new Set<WorkerIndex>();
     for (const { replica, target } of this.leading()) {
-      for (const { worker } of replica?.status.configuration?.insync ?? []) workers.add(worker);
+      for (const { worker } of replica?.configuration?.insync ?? []) workers.add(worker);
       for (const worker of target?.replicas ?? []) workers.add(worker);
     }
     workers.delete(this.options.worker);
@@ -426,7 +426,7 @@ export class ReplicaHost {
    */
   private hasLeft({ replica }: Seat, configuration: Configuration): boolean {
     if (!this.isStopping || replica === undefined) return false;
-    const known = replica.status.configuration;
+    const known = replica.configuration;
     // Whoever speaks of a version that is over has to be answered.
     if (known !== null && isNewer(known, configuration)) return false;
     return !hasMember(configuration.insync, replica.self);
@@ -635,5 +635,5 @@ export class ReplicaHost {
 }
 
 function isSolePrimary({ role, replica }: Seat): boolean {
-  return role === 'primary' && replica?.status.configuration?.insync.length === 1;
+  return role === 'primary' && replica?.configuration?.insync.length === 1;
 }
