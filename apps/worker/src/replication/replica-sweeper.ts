@@ -5,14 +5,12 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-import type { Log } from '@diststore/process';
+import { type Log, Periodic } from '@diststore/process';
 
 import type { ReplicatedPartition } from './replicated-partition.js';
 
 export class ReplicaSweeper {
-  private timer: NodeJS.Timeout | undefined;
-  private sweeping: Promise<void> | undefined;
-  private isStopped = false;
+  private passes: Periodic | undefined;
 
   constructor(
     private readonly partitions: { replicas(): readonly ReplicatedPartition[] },
@@ -21,25 +19,22 @@ export class ReplicaSweeper {
   ) {}
 
   start(): void {
-    this.timer = setInterval(() => {
-      this.sweeping ??= this.sweep().finally(() => (this.sweeping = undefined));
-    }, this.intervalMs);
+    const { intervalMs, log } = this;
+    this.passes = new Periodic((signal) => this.sweep(signal), { name: 'Sweep', intervalMs, log });
   }
 
   async stop(): Promise<void> {
-    this.isStopped = true;
-    clearInterval(this.timer);
-    await this.sweeping;
+    await this.passes?.stop();
   }
 
   /** Never rejects: what could not be removed now is still there, and hidden, at the next interval. */
-  private async sweep(): Promise<void> {
+  private async sweep(signal: AbortSignal): Promise<void> {
     const pause = async (): Promise<boolean> => {
       await nextTurn();
-      return !this.isStopped;
+      return !signal.aborted;
     };
     for (const partition of this.partitions.replicas()) {
-      if (this.isStopped) return;
+      if (signal.aborted) return;
       try {
         await partition.sweepLeftovers(pause);
         while ((await pause()) && (await partition.sweepExpired())) continue;
