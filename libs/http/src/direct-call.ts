@@ -41,8 +41,8 @@ const MARK = 'diststore:direct';
 const CLASS_KEYS = new Set([CONTROLLER_WATERMARK, PATH_METADATA]);
 const UNSET_CLASS_KEYS = new Set([HOST_METADATA, SCOPE_OPTIONS_METADATA, VERSION_METADATA]);
 const METHOD_KEYS = new Set([METHOD_METADATA, PATH_METADATA, MARK]);
-/** They describe, and change nothing. */
-const DESCRIBING = /^(?:design:|self:|swagger\/)/;
+/** They describe, and change nothing; the last is what an application keeps for its own documents. */
+const DESCRIBING = /^(?:design:|self:|swagger\/|diststore:description$)/;
 
 /** Marks a route whose method returns nothing but Replies, so that it may be called without Nest. For hot routes. */
 export function Direct() {

@@ -2,7 +2,7 @@ export { readBody } from './body.js';
 export type { BodyLimits } from './body.js';
 export { BrowserGuard, LEGACY_WRITES, LegacyWrite, refuseBrowser } from './browser.guard.js';
 export { DirectAdapter } from './direct-adapter.js';
-export { Direct } from './direct-call.js';
+export { Direct, directCallOf, directMarkOf } from './direct-call.js';
 export type { DirectAdapterOptions } from './direct-adapter.js';
 export { DirectRequest, DirectResponse } from './direct-request.js';
 export { Metrics } from './metrics.js';
