@@ -29,47 +29,70 @@ export interface PendingRequest {
   readonly result: Uint8Array;
 }
 
-export interface Waiter {
+interface Waiter {
+  readonly seq: Seq;
   readonly client: Client;
   readonly repeated: boolean;
 }
 
+/** What is pending of one key. One place for both, which is emptied and used no more when neither is left. */
+interface PendingKey {
+  prepared: PendingRecord | undefined;
+  committed: PendingRecord | undefined;
+}
+
+/** Waiters that were taken are dropped from the list when there are so many of them. */
+const TAKEN_MAX = 256;
+
+const NOBODY: readonly Waiter[] = [];
+
 export class PendingWrites {
-  private readonly prepared = new Map<string, PendingRecord>();
-  private readonly overlay = new Map<string, PendingRecord>();
+  private readonly keys = new Map<string, PendingKey>();
   private readonly requests = new Map<RequestId, PendingRequest>();
-  private readonly waiters = new Map<Seq, Waiter[]>();
+  /** By `seq`; those before `taken` are gone. */
+  private waiters: Waiter[] = [];
+  private taken = 0;
   /** The newest clear that is prepared; readers go by the committed one. */
   preparedClear: Seq = 0;
 
   newest(name: string): PendingRecord | undefined {
-    return this.prepared.get(name) ?? this.overlay.get(name);
+    const pending = this.keys.get(name);
+    return pending?.prepared ?? pending?.committed;
   }
 
   committed(name: string): PendingRecord | undefined {
-    return this.overlay.get(name);
+    return this.keys.get(name)?.committed;
   }
 
   request(id: RequestId): PendingRequest | undefined {
     return this.requests.get(id);
   }
 
-  wait(seq: Seq, waiter: Waiter): void {
-    const list = this.waiters.get(seq);
-    if (list === undefined) this.waiters.set(seq, [waiter]);
-    else list.push(waiter);
+  wait(seq: Seq, client: Client, repeated: boolean): void {
+    const { waiters } = this;
+    let at = waiters.length;
+    // Behind the newest, but for somebody who asks again for what is under way.
+    while (at > this.taken && (waiters[at - 1]?.seq ?? 0) > seq) at -= 1;
+    waiters.splice(at, 0, { seq, client, repeated });
   }
 
+  /** Those that wait for `seq`. REQUIRES: entries in their order; nobody waits for an earlier one any more. */
   takeWaiters(seq: Seq): readonly Waiter[] {
-    const list = this.waiters.get(seq);
-    if (list === undefined) return [];
-    this.waiters.delete(seq);
-    return list;
+    const from = this.taken;
+    while (this.waiters[this.taken]?.seq === seq) this.taken += 1;
+    if (this.taken === from) return NOBODY;
+    const found = this.waiters.slice(from, this.taken);
+    if (this.taken === this.waiters.length || this.taken >= TAKEN_MAX) {
+      this.waiters = this.waiters.slice(this.taken);
+      this.taken = 0;
+    }
+    return found;
   }
 
   takeAllWaiters(): readonly Waiter[] {
-    const all = [...this.waiters.values()].flat();
-    this.waiters.clear();
+    const all = this.waiters.slice(this.taken);
+    this.waiters = [];
+    this.taken = 0;
     return all;
   }
 
@@ -77,44 +100,55 @@ export class PendingWrites {
     const { seq, request, result } = entry;
     for (const op of entry.ops) {
       if (op.type === 'clear') this.preparedClear = Math.max(this.preparedClear, op.through);
-      else this.prepared.set(keyName(op.key), { seq, record: recordOf(op, seq) });
+      else this.pendingKey(keyName(op.key)).prepared = { seq, record: recordOf(op, seq) };
     }
     if (request !== undefined)
       this.requests.set(request.id, { seq, fingerprint: request.fingerprint, result });
   }
 
   commit(entry: Entry): void {
+    const { seq } = entry;
     for (const op of entry.ops) {
       if (op.type === 'clear') continue;
-      const name = keyName(op.key);
-      const pending = this.prepared.get(name);
-      if (pending?.seq === entry.seq) this.prepared.delete(name);
-      this.overlay.set(name, {
-        seq: entry.seq,
-        record: pending?.seq === entry.seq ? pending.record : recordOf(op, entry.seq),
-      });
+      const pending = this.pendingKey(keyName(op.key));
+      if (pending.prepared?.seq === seq) {
+        pending.committed = pending.prepared;
+        pending.prepared = undefined;
+      } else {
+        pending.committed = { seq, record: recordOf(op, seq) };
+      }
     }
   }
 
   applied(entry: Entry): void {
+    const { seq, request } = entry;
     for (const op of entry.ops) {
       if (op.type === 'clear') continue;
       const name = keyName(op.key);
-      if (this.overlay.get(name)?.seq === entry.seq) this.overlay.delete(name);
+      const pending = this.keys.get(name);
+      if (pending === undefined) continue;
+      if (pending.committed?.seq === seq) pending.committed = undefined;
       // The cheap path of a sole replica applies without having committed before.
-      if (this.prepared.get(name)?.seq === entry.seq) this.prepared.delete(name);
+      if (pending.prepared?.seq === seq) pending.prepared = undefined;
+      if (pending.committed === undefined && pending.prepared === undefined) this.keys.delete(name);
     }
-    const { request } = entry;
-    if (request !== undefined && this.requests.get(request.id)?.seq === entry.seq)
-      this.requests.delete(request.id);
+    if (request !== undefined && this.requests.get(request.id)?.seq === seq) this.requests.delete(request.id);
   }
 
   /** REQUIRES: no waiter is left. */
   reset(): void {
-    this.prepared.clear();
-    this.overlay.clear();
+    this.keys.clear();
     this.requests.clear();
     this.preparedClear = 0;
+  }
+
+  private pendingKey(name: string): PendingKey {
+    let pending = this.keys.get(name);
+    if (pending === undefined) {
+      pending = { prepared: undefined, committed: undefined };
+      this.keys.set(name, pending);
+    }
+    return pending;
   }
 }
 

@@ -56,7 +56,7 @@ export interface Reads {
   /** `Replica.applied` when the reading began. */
   readonly appliedSeq: Seq;
   /** By `keyName`; null: no row. Rows that are expired or cleared are passed as found. */
-  readonly records: ReadonlyMap<string, StoredRecord | null>;
+  readonly records: Pick<ReadonlyMap<string, StoredRecord | null>, 'get'>;
   /** The row of this request id in the duplicate table. */
   readonly finished?: FinishedRequest | undefined;
 }

@@ -67,7 +67,8 @@ export class CommitQueue<Owner extends object> {
   private urgent = 0;
   /** What is in `queue` has waited for company long enough. */
   private isLate = false;
-  private readonly handed = new Set<Handed<Owner>>();
+  /** A short list and not a set: a set that is filled and emptied all the time keeps what was in it from the collector. */
+  private readonly handed: Handed<Owner>[] = [];
   private handedBytes = 0;
   private handedItems = 0;
   private lastHanded: Promise<void> = Promise.resolve();
@@ -107,7 +108,7 @@ export class CommitQueue<Owner extends object> {
   underWay(partition: PartitionId): UnderWay | undefined {
     if (this.erasing.has(partition)) return undefined;
     const found = { keys: new Set<string>(), requests: new Set<string>() };
-    for (const list of [this.queue, ...Array.from(this.handed, ({ items }) => items)])
+    for (const list of [this.queue, ...this.handed.map(({ items }) => items)])
       for (const { item } of list) {
         if (item.partition === partition && !addNames(item, found)) return undefined;
       }
@@ -194,12 +195,12 @@ export class CommitQueue<Owner extends object> {
       return false;
     }
     const { items, bytes } = handed;
-    this.handed.add(handed);
+    this.handed.push(handed);
     this.handedBytes += bytes;
     this.handedItems += items.length;
     this.lastHanded = durable.then(
       () => {
-        this.handed.delete(handed);
+        this.handed.splice(this.handed.indexOf(handed), 1);
         this.handedBytes -= bytes;
         this.handedItems -= items.length;
         for (const { item } of items) this.complete(item);

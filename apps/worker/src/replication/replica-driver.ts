@@ -74,7 +74,7 @@ export interface DriverOptions {
 }
 
 export class ReplicaDriver {
-  private readonly calls = new Map<number, WriteCall>();
+  private readonly calls = new WaitingCalls();
   private readonly confirmations = new Map<
     number,
     { readonly seat: Seat; readonly resolve: (ok: boolean) => void }
@@ -90,7 +90,7 @@ export class ReplicaDriver {
 
   /** Clients that wait. */
   get clientCount(): number {
-    return this.calls.size + this.confirmations.size;
+    return this.calls.count + this.confirmations.size;
   }
 
   moment(): Moment {
@@ -125,21 +125,18 @@ export class ReplicaDriver {
    * @throws StoreError too-many-requests: nothing was done, and the call is not told.
    */
   write(call: WriteCall): void {
-    if (this.calls.size >= CLIENTS_MAX) throw tooManyClients();
-    const { seat } = call;
+    if (this.calls.count >= CLIENTS_MAX) throw tooManyClients();
+    const { seat, request, command } = call;
     const { replica } = seat;
     invariant(replica !== undefined, 'a write is handed to a replica that runs', {
       partition: seat.partition,
     });
-    this.lastNumber += 1;
-    const client = this.lastNumber;
     for (let attempt = 1; ; attempt += 1) {
       this.needsRead = undefined;
       const reads = call.read(replica.applied);
       const { nowMs, clockSane } = this.moment();
       call.startedMs ??= nowMs;
-      this.calls.set(client, call);
-      const { request, command } = call;
+      const client = this.calls.add(call);
       const wallMs = seat.now(this.options.wallNowMs());
       this.step(seat, { type: 'write', client, wallMs, request, reads, command, nowMs, clockSane });
       if (!this.mustReadAgain(client)) break;
@@ -171,11 +168,7 @@ export class ReplicaDriver {
 
   /** Nobody waits for a replica that is gone. */
   forget(seat: Seat): void {
-    for (const [client, call] of this.calls) {
-      if (call.seat !== seat) continue;
-      this.calls.delete(client);
-      call.lost();
-    }
+    for (const call of this.calls.takeOf(seat)) call.lost();
     for (const [token, { seat: of, resolve }] of this.confirmations) {
       if (of !== seat) continue;
       this.confirmations.delete(token);
@@ -259,7 +252,7 @@ export class ReplicaDriver {
         this.send(partition, replica, effect.to, effect.message);
         return;
       case 'reply':
-        this.reply(effect.client, effect.reply, nowMs);
+        this.reply(seat, effect.client, effect.reply, nowMs);
         return;
       case 'propose':
         this.propose(seat, replica, effect.proposal);
@@ -317,10 +310,9 @@ export class ReplicaDriver {
     this.options.network.send(to, laneOf(message), encodeMessage({ partition, incarnation, message }));
   }
 
-  private reply(client: number, reply: Reply, nowMs: number): void {
-    const call = this.calls.get(client);
+  private reply(seat: Seat, client: number, reply: Reply, nowMs: number): void {
+    const call = this.calls.take(client, seat);
     if (call === undefined) return;
-    this.calls.delete(client);
     if (reply.type === 'needRead') {
       this.needsRead = client;
       return;
@@ -356,6 +348,38 @@ export class ReplicaDriver {
       this.options.report(`The log of partition ${seat.partition} could not be read: ${reason}`);
     }
     if (seat.replica === replica) this.tell(seat, { type: 'logRead', worker, entries });
+  }
+}
+
+/**
+ * Calls that wait, each under a number that nobody else has meanwhile. Not a map: one that is filled and emptied all
+ * the time keeps what was in it from the collector, because V8 chains its tables.
+ */
+class WaitingCalls {
+  private readonly calls: (WriteCall | undefined)[] = [];
+  private readonly free: number[] = [];
+
+  get count(): number {
+    return this.calls.length - this.free.length;
+  }
+
+  add(call: WriteCall): number {
+    const number = this.free.pop() ?? this.calls.length;
+    this.calls[number] = call;
+    return number;
+  }
+
+  /** The call of this number, if it is one of this seat: others were forgotten, and their number is somebody else's. */
+  take(number: number, seat: Seat): WriteCall | undefined {
+    const call = this.calls[number];
+    if (call?.seat !== seat) return undefined;
+    this.calls[number] = undefined;
+    this.free.push(number);
+    return call;
+  }
+
+  takeOf(seat: Seat): WriteCall[] {
+    return this.calls.flatMap((_call, number) => this.take(number, seat) ?? []);
   }
 }
 

@@ -10,7 +10,8 @@ import type { Performed } from '../data/partition.js';
 import { errorOfRefusal, outcomeUnknown } from './outcomes.js';
 import type { WriteCall } from './replica-driver.js';
 import type { Seat } from './seat.js';
-import { nameOf } from './store/replica-reads.js';
+import { nameOf, NONE_DAMAGED } from './store/replica-reads.js';
+import type { FoundForWrite } from './store/replica-reads.js';
 
 export interface WriteLimits extends DataLimits {
   /** Asked before data is added. */
@@ -22,7 +23,7 @@ const NOTHING = new Uint8Array(0);
 export class ClientWrite implements WriteCall {
   startedMs?: number;
   private readonly keys: readonly Buffer[];
-  private damaged: ReadonlyMap<string, StoreError> = new Map();
+  private damaged: FoundForWrite['damaged'] = NONE_DAMAGED;
   /** Of the last decision: a Result, or why there is none. */
   private result: Result | undefined;
   private failure: StoreError | undefined;

@@ -79,7 +79,7 @@ export class Writing {
     if (!sameChain(known.fingerprint, request.fingerprint)) {
       s.reply(client, { type: 'request-id-reused' });
     } else if (pending !== undefined && pending.seq > s.committed) {
-      s.pendingWrites.wait(pending.seq, { client, repeated: true });
+      s.pendingWrites.wait(pending.seq, client, true);
     } else {
       this.held.hold(client, { type: 'ok', seq: known.seq, result: known.result, repeated: true }, known.seq);
     }
@@ -155,7 +155,7 @@ export class Writing {
     s.log.append(entry);
     s.windowBytes += entry.bytes.length;
     s.pendingWrites.prepare(entry);
-    s.pendingWrites.wait(entry.seq, { client, repeated: false });
+    s.pendingWrites.wait(entry.seq, client, false);
   }
 
   /** Hands what was sequenced since the last time to the disk, as one piece. */

@@ -37,7 +37,7 @@ export function nameOf(key: Buffer): string {
   return key.toString('latin1');
 }
 
-const NONE: ReadonlyMap<string, StoreError> = new Map();
+export const NONE_DAMAGED: ReadonlyMap<string, StoreError> = new Map();
 
 /**
  * Reads at once, on the caller's thread, what a write of `keys` is decided against.
@@ -67,7 +67,7 @@ export function readForWrite(
     }
   }
   const finished = requestId === undefined ? undefined : readFinished(storage, partition, requestId);
-  return { reads: { appliedSeq, records, finished }, damaged: damaged ?? NONE };
+  return { reads: { appliedSeq, records, finished }, damaged: damaged ?? NONE_DAMAGED };
 }
 
 /**
