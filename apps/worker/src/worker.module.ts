@@ -150,6 +150,7 @@ function clusterProviders({ config, lifecycle, logger }: Program<WorkerConfig>):
           standalone: config.standalone,
           limits: { maxValueBytes: config.maxValueBytes, freeSpace },
           logBudgetBytes: config.logBudgetBytes,
+          recordCacheBytes: config.recordCacheBytes,
           announced: {
             http: addressOf(config),
             ...redisAddresses(redisPlans(config, host)),

@@ -80,6 +80,12 @@ export const workerOptions = defineOptions({
       summary: 'Memory for LevelDB blocks read from disk',
       group: 'Storage',
     }),
+    recordCacheBytes: option({
+      schema: integer({ min: 0 }),
+      default: 64 * MiB,
+      summary: 'Memory for records that are asked for or written often; 0: none',
+      group: 'Storage',
+    }),
     writeBufferBytes: option({
       schema: integer({ min: MiB, max: 1024 * MiB }),
       default: 16 * MiB,

@@ -37,6 +37,7 @@ export interface PartitionsInMemory {
   readonly wallNowMs?: () => number;
   /** Above 1 the store was used before, by a host that was closed since. Default: 1. */
   readonly boot?: number;
+  readonly recordCacheBytes?: number;
   /** Told what would end the process. Default: throws it. */
   readonly fatal?: (error: unknown) => void;
 }
@@ -63,6 +64,7 @@ export async function partitionsInMemory({
   storage = new MemoryStorage(),
   wallNowMs,
   boot = 1,
+  recordCacheBytes = 1024 * 1024,
   fatal = throwAgain,
 }: PartitionsInMemory): Promise<{ host: ReplicaHost; partitions: ReplicatedPartitions }> {
   const quiet = { log: () => undefined, warn: () => undefined, error: () => undefined };
@@ -80,6 +82,7 @@ export async function partitionsInMemory({
     refreshMap: () => Promise.resolve(),
     logBudgetBytes: 1024 * 1024,
     logMemoryBudgetBytes: 1024 * 1024,
+    recordCacheBytes,
     random: Math.random,
     observer: {},
     log: quiet,

@@ -26,16 +26,16 @@ describe('PendingWrites', () => {
     const pending = new PendingWrites();
     pending.prepare(put(1));
     expect(pending.newest(keyName(key))?.seq).toBe(1);
-    expect(pending.committed(keyName(key))).toBeUndefined();
+    expect(pending.of(keyName(key))?.committed).toBeUndefined();
   });
 
   it('shows a committed record to readers until it is applied', () => {
     const pending = new PendingWrites();
     pending.prepare(put(1));
     pending.commit(put(1));
-    expect(pending.committed(keyName(key))?.seq).toBe(1);
+    expect(pending.of(keyName(key))?.committed?.seq).toBe(1);
     pending.applied(put(1));
-    expect(pending.committed(keyName(key))).toBeUndefined();
+    expect(pending.of(keyName(key))?.committed).toBeUndefined();
     expect(pending.request(id)).toBeUndefined();
   });
 

@@ -35,8 +35,18 @@ interface Waiter {
   readonly repeated: boolean;
 }
 
-/** What is pending of one key. One place for both, which is emptied and used no more when neither is left. */
-interface PendingKey {
+/** What is pending of one key. */
+export interface PendingKey {
+  readonly prepared: PendingRecord | undefined;
+  /** What readers see. */
+  readonly committed: PendingRecord | undefined;
+}
+
+/**
+ * One place for both, which is emptied when neither is left. V8 chains the tables of a map that is filled and emptied
+ * all the time, and so keeps what was in it from the collector: let that be nothing.
+ */
+interface Place extends PendingKey {
   prepared: PendingRecord | undefined;
   committed: PendingRecord | undefined;
 }
@@ -47,7 +57,7 @@ const TAKEN_MAX = 256;
 const NOBODY: readonly Waiter[] = [];
 
 export class PendingWrites {
-  private readonly keys = new Map<string, PendingKey>();
+  private readonly keys = new Map<string, Place>();
   private readonly requests = new Map<RequestId, PendingRequest>();
   /** By `seq`; those before `taken` are gone. */
   private waiters: Waiter[] = [];
@@ -60,8 +70,8 @@ export class PendingWrites {
     return pending?.prepared ?? pending?.committed;
   }
 
-  committed(name: string): PendingRecord | undefined {
-    return this.keys.get(name)?.committed;
+  of(name: string): PendingKey | undefined {
+    return this.keys.get(name);
   }
 
   request(id: RequestId): PendingRequest | undefined {
@@ -100,7 +110,7 @@ export class PendingWrites {
     const { seq, request, result } = entry;
     for (const op of entry.ops) {
       if (op.type === 'clear') this.preparedClear = Math.max(this.preparedClear, op.through);
-      else this.pendingKey(keyName(op.key)).prepared = { seq, record: recordOf(op, seq) };
+      else this.place(keyName(op.key)).prepared = { seq, record: recordOf(op, seq) };
     }
     if (request !== undefined)
       this.requests.set(request.id, { seq, fingerprint: request.fingerprint, result });
@@ -110,7 +120,7 @@ export class PendingWrites {
     const { seq } = entry;
     for (const op of entry.ops) {
       if (op.type === 'clear') continue;
-      const pending = this.pendingKey(keyName(op.key));
+      const pending = this.place(keyName(op.key));
       if (pending.prepared?.seq === seq) {
         pending.committed = pending.prepared;
         pending.prepared = undefined;
@@ -142,13 +152,13 @@ export class PendingWrites {
     this.preparedClear = 0;
   }
 
-  private pendingKey(name: string): PendingKey {
-    let pending = this.keys.get(name);
-    if (pending === undefined) {
-      pending = { prepared: undefined, committed: undefined };
-      this.keys.set(name, pending);
+  private place(name: string): Place {
+    let place = this.keys.get(name);
+    if (place === undefined) {
+      place = { prepared: undefined, committed: undefined };
+      this.keys.set(name, place);
     }
-    return pending;
+    return place;
   }
 }
 

@@ -59,7 +59,7 @@ import type { Configuration, Member, PartitionId, Ver, WorkerIndex } from '@dist
 import type { BeaconItem, BeaconSource } from './beacon.js';
 import type { Seq } from './entry.js';
 import type { Message } from './message.js';
-import type { PendingRecord } from './pending-writes.js';
+import type { PendingKey } from './pending-writes.js';
 import type { Effect, Moment, ReplicaEvent, Role } from './replica-event.js';
 import { Committing } from './replica/committing.js';
 import { Confirmations } from './replica/confirmations.js';
@@ -220,9 +220,9 @@ export class Replica implements BeaconSource {
     return seen.insync.length - 1 < seen.minInSync;
   }
 
-  /** A committed record that the data does not show yet; look here before the data. By `keyName`. */
-  overlay(name: string): PendingRecord | undefined {
-    return this.state.pendingWrites.committed(name);
+  /** What the data does not show yet of a key; look here before the data. By `keyName`. */
+  pending(name: string): PendingKey | undefined {
+    return this.state.pendingWrites.of(name);
   }
 
   /** The partition's clock, by which a record is expired or not, for readers: it never falls behind a logged write. */

@@ -43,6 +43,7 @@ export interface WorkerClusterOptions {
   readonly limits: WriteLimits;
   /** Log kept for replicas that have fallen behind, all partitions together. */
   readonly logBudgetBytes: number;
+  readonly recordCacheBytes: number;
   /** What others are told of this worker. */
   readonly announced: Pick<Registration, 'http' | 'redisCluster' | 'redisGateway' | 'labels' | 'weight'>;
   readonly observer: ReplicaObserver;
@@ -91,6 +92,7 @@ export class WorkerCluster {
       refreshMap: () => this.follower.refresh(),
       logBudgetBytes: options.logBudgetBytes,
       logMemoryBudgetBytes: LOG_MEMORY_BYTES,
+      recordCacheBytes: options.recordCacheBytes,
       random: Math.random,
       observer: options.observer,
       log,

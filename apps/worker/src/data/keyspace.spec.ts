@@ -76,7 +76,7 @@ describe('Keyspace', () => {
     ['a copy', { type: 'copy', from: a, key: z, move: false, replace: true }],
     ['a bit operation', { type: 'bit-operation', operator: 'or', key: a, sources: [a2, z] }],
   ])('refuses %s over two partitions, and does nothing of it', async (_what, operation) => {
-    await expect(keyspace.perform(operation)).rejects.toMatchObject({ code: 'cross-slot' });
+    await expect(async () => keyspace.perform(operation)).rejects.toMatchObject({ code: 'cross-slot' });
     expect(forwarded).toBe(0);
   });
 
@@ -88,7 +88,7 @@ describe('Keyspace', () => {
     ['a transaction without keys', transaction()],
     ['a clear', { type: 'clear' }],
   ])('refuses %s, which belongs to no partition', async (_what, operation) => {
-    await expect(keyspace.perform(operation)).rejects.toMatchObject({ code: 'bad-request' });
+    await expect(async () => keyspace.perform(operation)).rejects.toMatchObject({ code: 'bad-request' });
   });
 
   it('holds every limit before it asks anybody', async () => {

@@ -100,19 +100,36 @@ export class Keyspace {
    * Does the operation where its keys are, and resolves when it is durable on every replica. For a clear, see `clear`.
    * REQUIRES: its buffers do not change until this settles.
    * @param request makes a repetition safe.
-   * @throws StoreError as `checkOperation`; cross-slot: the keys are not all in one partition; bad-request: there are
-   *   none; disk-full, too-many-requests, record-corrupt, store-closed, retry-later: nothing was done; store-failed,
-   *   outcome-unknown: unknown.
+   * @throws StoreError here and now: as `checkOperation`; cross-slot: the keys are not all in one partition;
+   *   bad-request: there are none. Rejects with disk-full, too-many-requests, record-corrupt, store-closed,
+   *   retry-later: nothing was done; store-failed, outcome-unknown: unknown.
    */
-  async perform(operation: Operation, request?: Request): Promise<Done> {
+  perform(operation: Operation, request?: Request): Promise<Done> {
     checkOperation(operation, this.limits);
-    const { partition } = this.routeOf(operation);
-    const performed =
+    const { partition, local } = this.routeOf(operation);
+    if (local === undefined || operation.type === 'get')
+      return this.performThere(partition, operation, request);
+    return local.perform(operation, request).then(
+      (performed) => this.doneIn(partition, performed),
+      (error: unknown) => {
+        if (!isStoreError(error, 'retry-later')) throw error;
+        return this.performThere(partition, operation, request);
+      },
+    );
+  }
+
+  /** Wherever it is, for as long as a failover may take. */
+  private async performThere(partition: PartitionId, operation: Operation, request?: Request): Promise<Done> {
+    return this.doneIn(
+      partition,
       operation.type === 'get'
         ? done({ type: 'value', record: await this.router.get(partition, operation.key) })
-        : await this.router.perform(partition, operation, request);
-    const { result, repeated } = performed;
-    // Asked after the operation, which may have had to renew a map that did not know the holders yet.
+        : await this.router.perform(partition, operation, request),
+    );
+  }
+
+  /** Asked after the operation, which may have had to renew a map that did not know the holders yet. */
+  private doneIn(partition: PartitionId, { result, repeated }: Performed): Done {
     return { result, repeated, partition, replicas: this.router.routeTo(partition).replicas };
   }
 

@@ -36,7 +36,7 @@ export interface Partition {
 
   /**
    * The record, or undefined when there is none, it has expired, or it was cleared. Linearizable. Answers at once when
-   * the data is in memory. The payload belongs to the caller.
+   * the data is in memory. The payload is not to be changed.
    * @throws StoreError record-corrupt, retry-later
    */
   get(key: Buffer): StoredRecord | undefined | Promise<StoredRecord | undefined>;

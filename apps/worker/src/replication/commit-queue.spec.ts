@@ -62,7 +62,10 @@ class Bench {
       this.erasing = partition;
       return new Promise((resolve) => this.erases.push(resolve));
     },
-    persisted: (owner, partition, number) => this.told.push(`${owner.name} ${partition} ${number}`),
+    persisted: (owner, items) => {
+      const { partition, number } = items[items.length - 1] ?? items[0];
+      this.told.push(`${owner.name} ${partition} ${number}`);
+    },
     failed: (error) => this.failures.push(error),
     applyDelayMs: 5,
   });

@@ -43,8 +43,8 @@ export interface CommitQueueOptions<Owner extends object> {
   readonly opsOf: (partition: PartitionId, writes: readonly DurableWrite[]) => readonly WriteOp[];
   /** Deletes every row of a partition but row 01, durably. */
   readonly erase: (partition: PartitionId) => Promise<void>;
-  /** For each replica, once per batch: the last of its writes that is durable. */
-  readonly persisted: (owner: Owner, partition: PartitionId, number: number, ver: Ver | null) => void;
+  /** For each replica, once per batch: what of it is durable now, in its order; one at least. */
+  readonly persisted: (owner: Owner, items: readonly [Persist<Owner>, ...Persist<Owner>[]]) => void;
   readonly failed: (error: unknown) => void;
   readonly applyDelayMs: number;
 }
@@ -286,13 +286,14 @@ export class CommitQueue<Owner extends object> {
     const { done } = this;
     this.done = [];
     if (this.state !== 'open') return;
-    const newest = new Map<Owner, Persist<Owner>>();
+    const byOwner = new Map<Owner, [Persist<Owner>, ...Persist<Owner>[]]>();
     for (const item of done) {
-      if (item.then === undefined) newest.set(item.owner, item);
-      else item.then();
+      const items = byOwner.get(item.owner);
+      if (item.then !== undefined) item.then();
+      else if (items === undefined) byOwner.set(item.owner, [item]);
+      else items.push(item);
     }
-    for (const [owner, { partition, number, ver }] of newest)
-      this.options.persisted(owner, partition, number, ver);
+    for (const [owner, items] of byOwner) this.options.persisted(owner, items);
     this.dispatch();
   }
 

@@ -9,7 +9,7 @@
  * An invariant that breaks in here ends the process: nobody knows any more what is true.
  */
 import { invariant, StoreError, unreachable } from '@diststore/base';
-import type { Decision, Member, PartitionId, ReplicaProposal, Ver, WorkerIndex } from '@diststore/cluster';
+import type { Decision, Member, PartitionId, ReplicaProposal, WorkerIndex } from '@diststore/cluster';
 import { decodeMessage, encodeMessage, PREPARE_BYTES_MAX, PREPARE_ENTRIES_MAX } from '@diststore/replication';
 import type {
   Decided,
@@ -29,7 +29,7 @@ import type {
 
 import type { HostEvent } from './beacons.js';
 import type { ClockSanity } from './clock-sanity.js';
-import type { CommitQueue } from './commit-queue.js';
+import type { CommitQueue, Persist } from './commit-queue.js';
 import { CLIENTS_MAX, WRITE_ATTEMPTS_MAX } from './limits.js';
 import type { Lane, Line, ReplicaNetwork } from './replica-network.js';
 import type { ReplicaObserver } from './replica-observer.js';
@@ -50,6 +50,8 @@ export interface WriteCall {
   /** When it was handed over; set by the driver. */
   startedMs?: number;
 }
+
+type Durable = Pick<Persist<object>, 'number' | 'ver' | 'writes'>;
 
 export interface DriverOptions {
   readonly clocks: ClockSanity;
@@ -175,6 +177,7 @@ export class ReplicaDriver {
       resolve(false);
     }
     this.options.snapshots.closeAll(seat.partition);
+    seat.forgetRecords();
     seat.settleApplied();
   }
 
@@ -212,9 +215,12 @@ export class ReplicaDriver {
     this.tell(seat, { type: 'message', from, message });
   }
 
-  onPersisted(seat: Seat, replica: Replica, number: number, ver: Ver | null): void {
+  /** All of these, which are in their order, are durable. */
+  onPersisted(seat: Seat, replica: Replica, items: readonly [Durable, ...Durable[]]): void {
     if (seat.replica !== replica) return;
+    const { number, ver } = items[items.length - 1] ?? items[0];
     this.tell(seat, { type: 'persisted', number, ver });
+    for (const { writes } of items) seat.noteDurable(writes);
     seat.settleApplied();
   }
 
@@ -282,6 +288,7 @@ export class ReplicaDriver {
       case 'role': {
         const { role, ver } = effect;
         seat.role = role;
+        seat.forgetRecords();
         this.options.observer.role?.(partition, role, ver);
         if (role === 'primary' && replica.configuration?.kind === 'promote')
           this.options.observer.failover?.(partition);

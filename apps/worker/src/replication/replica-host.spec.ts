@@ -289,6 +289,7 @@ class TestWorker {
       },
       logBudgetBytes: 0,
       logMemoryBudgetBytes: 0,
+      recordCacheBytes: 64 * 1024,
       random: Math.random,
       observer: {
         quarantined: (_partition, reason) => this.quarantined.push(reason),
@@ -605,6 +606,21 @@ describe('ReplicaHost', () => {
     expect((error as { facts: unknown }).facts).toMatchObject({ primary: 1 });
     expect(() => follower.get(key('a'))).toThrow(RETRY_LATER);
     expect(cluster.worker(2).primary()).toBeUndefined();
+  });
+
+  it('answers after leading again by what others wrote meanwhile, not by what it remembers', async () => {
+    const cluster = await Cluster.of(2);
+    const leads = (worker: number) => () => cluster.master.configuration().primary.worker === worker;
+    cluster.master.create(P, [1, 2]);
+    await cluster.perform(put('a', 'one'));
+    expect(await cluster.get('a')).toBe('one');
+    cluster.master.setTarget(P, [2, 1], true);
+    await eventually('worker 2 leads', leads(2));
+    await cluster.perform(put('a', 'two'));
+    cluster.master.setTarget(P, [1, 2], true);
+    await eventually('worker 1 leads again', leads(1));
+    expect(await cluster.get('a')).toBe('two');
+    expect((await cluster.perform(put('a', 'three'))).result).toMatchObject({ created: false });
   });
 
   it('hands everything over before a planned stop', async () => {

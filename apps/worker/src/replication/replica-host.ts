@@ -66,6 +66,7 @@ import { Seat } from './seat.js';
 import type { SeatState } from './seat.js';
 import { SnapshotSource } from './snapshot-source.js';
 import { installedPartitions, loadReplica } from './store/load-replica.js';
+import { RecordCache } from './store/record-cache.js';
 import { problemOfSnapshotRows } from './store/snapshot-rows.js';
 import type { UnderWay } from './store/leftovers.js';
 
@@ -89,6 +90,8 @@ export interface ReplicaHostOptions {
   /** Of all replicas together, on disk and in memory. */
   readonly logBudgetBytes: number;
   readonly logMemoryBudgetBytes: number;
+  /** See RecordCache. */
+  readonly recordCacheBytes: number;
   readonly random: Random;
   readonly observer: ReplicaObserver;
   readonly log: Log;
@@ -113,6 +116,7 @@ export class ReplicaHost {
   readonly driver: ReplicaDriver;
   readonly clocks: ClockSanity;
   private readonly seats = new Map<PartitionId, Seat>();
+  private readonly recordCache: RecordCache;
   private readonly queue: CommitQueue<object>;
   private readonly beacons: Beacons;
   private readonly snapshots: SnapshotSource;
@@ -132,15 +136,16 @@ export class ReplicaHost {
     const { storage, network, timing, observer, boot } = options;
     this.machine = options.clocks ?? machineClocks;
     this.clocks = new ClockSanity(this.machine, timing.clockJumpMs);
+    this.recordCache = new RecordCache(options.recordCacheBytes);
     this.fenceGen = options.fence;
     const report = (problem: string): void => options.log.warn(problem);
     this.queue = new CommitQueue<object>({
       storage,
       opsOf: (partition, writes) => this.seat(partition).store.opsOf(writes),
       erase: (partition) => this.seat(partition).store.erase(),
-      persisted: (owner, partition, number, ver) => {
-        const seat = this.seats.get(partition);
-        if (seat?.replica === owner) this.driver.onPersisted(seat, seat.replica, number, ver);
+      persisted: (owner, items) => {
+        const seat = this.seats.get(items[0].partition);
+        if (seat?.replica === owner) this.driver.onPersisted(seat, seat.replica, items);
         this.relieve();
       },
       failed: options.fatal,
@@ -215,7 +220,7 @@ export class ReplicaHost {
   seat(partition: PartitionId): Seat {
     let seat = this.seats.get(partition);
     if (seat === undefined) {
-      seat = new Seat(partition, this.options.storage);
+      seat = new Seat(partition, this.options.storage, this.recordCache.open());
       seat.target = this.map?.targetOf(partition);
       this.seats.set(partition, seat);
     }

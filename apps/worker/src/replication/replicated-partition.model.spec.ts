@@ -403,7 +403,15 @@ async function opened(
 ): Promise<{ host: ReplicaHost; partition: ReplicatedPartition }> {
   const wallNowMs = (): number => clock.wallNowMs();
   const limits = { maxValueBytes: 1000 };
-  const { host, partitions } = await partitionsInMemory({ map: MAP, limits, storage, wallNowMs, boot });
+  const { host, partitions } = await partitionsInMemory({
+    map: MAP,
+    limits,
+    storage,
+    wallNowMs,
+    boot,
+    // For about two records, so that some are there and some are not.
+    recordCacheBytes: 1000,
+  });
   const partition = partitions.primary(ID);
   if (partition === undefined) throw new Error('the partition is not led here');
   return { host, partition };

@@ -48,6 +48,7 @@ describe('ReplicatedPartition of a sole replica', () => {
   let boot: number;
   /** What would have ended the process. */
   let fatal: unknown[];
+  let recordCacheBytes = 0;
 
   /** As a process would that starts where another one has ended. */
   const start = async (freeSpace?: WriteLimits['freeSpace']): Promise<void> => {
@@ -61,6 +62,8 @@ describe('ReplicatedPartition of a sole replica', () => {
       storage,
       wallNowMs,
       boot,
+      // These tests look at what is stored, and change it behind the replica's back.
+      recordCacheBytes,
       fatal: tell,
     }));
   };
@@ -882,6 +885,52 @@ describe('ReplicatedPartition of a sole replica', () => {
       clock.nowMs = 3500;
       await reopen();
       expect(await partition.get(B)).toBeUndefined();
+    });
+  });
+
+  describe('the record cache', () => {
+    beforeEach(async () => {
+      recordCacheBytes = 1024 * 1024;
+      await reopen();
+    });
+
+    afterEach(() => {
+      recordCacheBytes = 0;
+    });
+
+    it('answers what was written or read before, without the store', async () => {
+      await put(A, value('1'));
+      await storage.write([{ type: 'del', key: dataKey(ID, A) }]);
+      expect(await textOf(A)).toBe('1');
+      expect(await put(A, value('2'))).toEqual({ version: 2, created: false });
+    });
+
+    it('shows a write that is not durable to conditions, and to no reader', async () => {
+      await put(A, value('1'));
+      expect(await textOf(A)).toBe('1');
+      const second = put(A, value('2'));
+      expect(await textOf(A)).toBe('1');
+      const third = put(A, value('3'));
+      const conditions = [{ type: 'version', anyOf: [3] }] as const;
+      await perform({ type: 'delete', key: A, conditions, returnOld: false });
+      expect([await second, await third, await textOf(A)]).toEqual([
+        { version: 2, created: false },
+        { version: 3, created: false },
+        undefined,
+      ]);
+    });
+
+    it('forgets what is deleted, and hides what is cleared or has expired', async () => {
+      await put(A, value('1'));
+      await del(A);
+      expect(await textOf(A)).toBeUndefined();
+      await put(A, value('2'));
+      await clear();
+      expect(await textOf(A)).toBeUndefined();
+      await put(A, value('3'), { expireAtMs: 2000 });
+      clock.nowMs = 2000;
+      expect(await textOf(A)).toBeUndefined();
+      expect(await put(A, value('4'))).toMatchObject({ created: true });
     });
   });
 

@@ -250,9 +250,10 @@ export class ReplicatedPartition implements Partition {
     replica: Replica,
     key: Buffer,
   ): StoredRecord | undefined | Promise<StoredRecord | undefined> {
-    const pending = replica.overlay(nameOf(key));
-    if (pending === undefined) return this.seat.store.get(key);
-    const { record } = pending;
+    const name = nameOf(key);
+    const pending = replica.pending(name);
+    if (pending?.committed === undefined) return this.seat.find(key, name, pending !== undefined);
+    const { record } = pending.committed;
     return record === undefined ? undefined : { ...record, payload: asBuffer(record.payload) };
   }
 

@@ -13,12 +13,17 @@ import type {
   Counts,
   DurableWrite,
   InstalledState,
+  Op,
   Replica,
   Role,
   Seq,
 } from '@diststore/replication';
-import type { Storage } from '@diststore/storage';
+import type { Storage, StoredRecord } from '@diststore/storage';
 
+import type { CachedRecords } from './store/record-cache.js';
+import { nameOf } from './store/replica-reads.js';
+import type { FoundForWrite, KeysToRead } from './store/replica-reads.js';
+import { asBuffer } from './store/durable-ops.js';
 import { ReplicaStore } from './store/replica-store.js';
 
 export type SeatState =
@@ -31,6 +36,12 @@ export type SeatState =
   /** The host has ended. */
   | 'closed';
 
+/**
+ * Of `records`, the cache, this holds: while the replica leads, what is in there of a key is what the data holds,
+ * unless the replica has something pending of that key. So whoever reads looks at what is pending first, and keeps
+ * nothing of what is read meanwhile; and what has been applied takes its place in there when nothing newer is pending.
+ * While another leads there is nothing in it.
+ */
 export class Seat {
   /** Its rows. */
   readonly store: ReplicaStore;
@@ -58,8 +69,59 @@ export class Seat {
   constructor(
     readonly partition: PartitionId,
     storage: Storage,
+    private readonly records: CachedRecords,
   ) {
     this.store = new ReplicaStore(storage, partition);
+  }
+
+  /**
+   * The record as the data has it, expired or cleared though it may be; at once when it is in memory. Its payload is
+   * not to be changed.
+   * @param isPending whether something of this key is pending
+   * @throws StoreError record-corrupt
+   */
+  find(
+    key: Buffer,
+    name: string,
+    isPending: boolean,
+  ): StoredRecord | undefined | Promise<StoredRecord | undefined> {
+    if (isPending || this.role !== 'primary') return this.store.get(key);
+    const cached = this.records.get(name);
+    if (cached !== undefined) return cached;
+    const found = this.store.get(key);
+    // A read that takes its time may be overtaken by a write.
+    if (found !== undefined && !(found instanceof Promise)) this.records.set(name, found);
+    return found;
+  }
+
+  /** As `ReplicaStore.readForWrite`, for a write that is decided in this same step. */
+  readForWrite(what: Omit<KeysToRead, 'known'>): FoundForWrite {
+    return this.store.readForWrite(this.role === 'primary' ? { ...what, known: this.known } : what);
+  }
+
+  /** What is pending is decided on before what is known here. */
+  private readonly known = (name: string): StoredRecord | undefined => this.records.get(name);
+
+  /** These writes are durable, and the replica has been told. */
+  noteDurable(writes: readonly DurableWrite[]): void {
+    const { replica, records } = this;
+    if (replica === undefined || this.role !== 'primary') return;
+    for (const write of writes) {
+      if (write.type !== 'apply') continue;
+      for (const { seq, ops } of write.entries)
+        for (const op of ops) {
+          if (op.type === 'clear') continue;
+          const name = nameOf(asBuffer(op.key));
+          if (replica.pending(name) !== undefined) continue;
+          if (op.type === 'del') records.delete(name);
+          else records.set(name, recordOf(op, seq));
+        }
+    }
+  }
+
+  /** The replica's role has changed, or it is gone. */
+  forgetRecords(): void {
+    this.records.clear();
   }
 
   get incarnation(): Incarnation | undefined {
@@ -111,4 +173,11 @@ export class Seat {
       return false;
     });
   }
+}
+
+function recordOf(
+  { expireAtMs, contentType, payload }: Extract<Op, { type: 'put' }>,
+  seq: Seq,
+): StoredRecord {
+  return { version: seq, expireAtMs, contentType, payload: asBuffer(payload) };
 }

@@ -40,7 +40,7 @@ export class ClientWrite implements WriteCall {
   }
 
   read(appliedSeq: Seq): Reads {
-    const { reads, damaged } = this.seat.store.readForWrite({
+    const { reads, damaged } = this.seat.readForWrite({
       appliedSeq,
       keys: this.keys,
       requestId: this.request?.id,

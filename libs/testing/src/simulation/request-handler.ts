@@ -54,7 +54,7 @@ export class RequestHandler {
   }
 
   private lookUp(replica: ObservedReplica, { partition, key }: ClientRequest): number {
-    const pending = replica.overlay(key);
+    const pending = replica.pending(key)?.committed;
     const record = pending === undefined ? this.host.disk.rows(partition).data.get(key) : pending.record;
     if (record === undefined || record.version <= replica.clearedThrough) return 0;
     return valueOf(record, replica.clockMs(this.host.life.wallMs()));

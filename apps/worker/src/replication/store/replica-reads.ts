@@ -21,6 +21,8 @@ export interface KeysToRead {
   readonly appliedSeq: Seq;
   readonly keys: readonly Buffer[];
   readonly requestId: RequestId | undefined;
+  /** A record that need not be read from the store, by `keyName`. */
+  readonly known?: (name: string) => StoredRecord | undefined;
 }
 
 export interface FoundForWrite {
@@ -46,28 +48,40 @@ export const NONE_DAMAGED: ReadonlyMap<string, StoreError> = new Map();
 export function readForWrite(
   storage: Storage,
   partition: number,
-  { appliedSeq, keys, requestId }: KeysToRead,
+  { appliedSeq, keys, requestId, known }: KeysToRead,
 ): FoundForWrite {
-  const records = new Map<string, StoredRecord | null>();
   let damaged: Map<string, StoreError> | undefined;
-  for (const key of keys) {
-    const name = nameOf(key);
+  const find = (key: Buffer, name: string): StoredRecord | null => {
+    const record = known?.(name);
+    if (record !== undefined) return record;
     const bytes = storage.getSync(dataKey(partition, key));
-    if (bytes === undefined) {
-      records.set(name, null);
-      continue;
-    }
+    if (bytes === undefined) return null;
     try {
-      records.set(name, decodeRecord(key, bytes));
+      return decodeRecord(key, bytes);
     } catch (error) {
       if (!isStoreError(error, 'record-corrupt')) throw error;
-      records.set(name, DAMAGED_RECORD);
       damaged ??= new Map();
       damaged.set(name, error);
+      return DAMAGED_RECORD;
     }
-  }
+  };
+  const records = recordsOf(keys, find);
   const finished = requestId === undefined ? undefined : readFinished(storage, partition, requestId);
   return { reads: { appliedSeq, records, finished }, damaged: damaged ?? NONE_DAMAGED };
+}
+
+/** Nearly all writes have one key, for which a map would be much ado. */
+function recordsOf(
+  keys: readonly Buffer[],
+  find: (key: Buffer, name: string) => StoredRecord | null,
+): Reads['records'] {
+  const [only] = keys;
+  if (only !== undefined && keys.length === 1) {
+    const name = nameOf(only);
+    const record = find(only, name);
+    return { get: (asked) => (asked === name ? record : undefined) };
+  }
+  return new Map(keys.map((key) => [nameOf(key), find(key, nameOf(key))]));
 }
 
 /**
