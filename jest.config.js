@@ -31,7 +31,7 @@ export default {
       testMatch: [
         '<rootDir>/{libs,apps}/**/*.spec.ts',
         '<rootDir>/test/docs/*.spec.ts',
-        '<rootDir>/scripts/*.spec.mjs',
+        '<rootDir>/{bench,scripts}/**/*.spec.mjs',
       ],
     },
     { ...base, displayName: 'e2e', testMatch: ['<rootDir>/test/**/*.e2e-spec.ts'] },

@@ -1,17 +1,12 @@
 /**
- * One keep-alive HTTP/1.1 connection of the load generator: writes ready-made requests, reads the answers, and knows
- * as little of HTTP as that takes: status, Content-Length, and no chunked bodies.
+ * One keep-alive HTTP/1.1 connection of the load generator: writes ready-made requests, and waits for their answers.
  *
  * Why not a library: a client that costs more than the server beside it measures itself. See generator.mjs.
  */
-import { Buffer } from 'node:buffer';
 import { connect } from 'node:net';
 import { performance } from 'node:perf_hooks';
 
-const HEAD_END = Buffer.from('\r\n\r\n');
-/** Where the status begins: `HTTP/1.1 200`. */
-const SUCCESS_AT = 9;
-const CONTENT_LENGTH = /\r\ncontent-length: *(\d+)/i;
+import { AnswerReader } from './answer-reader.mjs';
 
 /**
  * Sends what `next` returns, at most `depth` requests ahead of the answers, until it returns undefined. `answered` gets
@@ -21,7 +16,7 @@ export function driveConnection(port, { depth, next, answered }) {
   return new Promise((resolve, reject) => {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true });
     const sentAt = [];
-    let unread;
+    const answers = new AnswerReader(() => answered(performance.now() - sentAt.shift()));
     let exhausted = false;
 
     socket.on('connect', fill);
@@ -46,24 +41,13 @@ export function driveConnection(port, { depth, next, answered }) {
     }
 
     function take(chunk) {
-      const bytes = unread === undefined ? chunk : Buffer.concat([unread, chunk]);
-      let start = 0;
-      for (;;) {
-        const headEnd = bytes.indexOf(HEAD_END, start);
-        if (headEnd === -1) break;
-        const head = bytes.latin1Slice(start, headEnd);
-        const length = CONTENT_LENGTH.exec(head)?.[1];
-        if (head[SUCCESS_AT] !== '2' || length === undefined) {
-          socket.destroy();
-          reject(new Error(`Not a success with a length:\n${bytes.latin1Slice(start)}`));
-          return;
-        }
-        const end = headEnd + HEAD_END.length + Number(length);
-        if (end > bytes.length) break;
-        answered(performance.now() - sentAt.shift());
-        start = end;
+      try {
+        answers.take(chunk);
+      } catch (error) {
+        socket.destroy();
+        reject(error);
+        return;
       }
-      unread = start === bytes.length ? undefined : bytes.subarray(start);
       fill();
     }
   });
