@@ -13,16 +13,26 @@ export interface Performed {
   readonly repeated: boolean;
 }
 
+/** Larger payloads are left out of pages: a listing holds a page of every partition. */
+export const PAGE_PAYLOAD_BYTES_MAX = 512;
+
 export interface PageOptions {
   /** At least 1. No page has more than PAGE_ENTRIES_MAX. */
   readonly limit: number;
-  /** Without the values: their payloads are empty. */
+  /** Without any payload; otherwise with those of up to PAGE_PAYLOAD_BYTES_MAX. */
   readonly keysOnly: boolean;
+}
+
+export interface PageRecord {
+  readonly key: Buffer;
+  readonly record: StoredRecord;
+  /** False: the payload has been left out, and is empty here. */
+  readonly isWhole: boolean;
 }
 
 export interface RecordPage {
   /** In key order. There may be none, or fewer than wanted, although there are more. */
-  readonly records: readonly { readonly key: Buffer; readonly record: StoredRecord }[];
+  readonly records: readonly PageRecord[];
   /** Where to go on; undefined at the end. */
   readonly next: Buffer | undefined;
 }

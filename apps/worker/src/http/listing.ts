@@ -16,7 +16,7 @@ import { recordJson } from './answers.js';
 import type { BodyBudget } from './body-budget.js';
 import { valueText } from './data-text.js';
 import { prefers } from './headers/accept.js';
-import { keysOf, type Listed, oneByOne, withValues } from './listing/cluster-keys.js';
+import { listed, type Listed } from './listing/cluster-keys.js';
 import { decodeCursor, encodeCursor } from './listing/cursor.js';
 import { type KeyRange, keyRange } from './listing/key-range.js';
 import { begun, lineStream, NDJSON_TYPE } from './listing/line-stream.js';
@@ -78,26 +78,21 @@ export class Listing {
   private async page(asked: ListRequest, response: ServerResponse): Promise<Reply> {
     const { range, limit = LIST_LIMIT_DEFAULT, keysOnly, clusterId } = asked;
     this.budget.takeUntilSent(limit * PAGE_BYTES_PER_ITEM, response);
-    const keys: Listed[] = [];
-    // One more than is shown tells whether there are more.
-    for await (const run of keysOf(this.keyspace, range, limit + 1)) {
-      keys.push(...run.slice(0, limit + 1 - keys.length));
-      if (keys.length > limit) break;
-    }
-    const listed = keys.slice(0, limit);
     const texts: string[] = [];
     let chars = 0;
-    let last = listed.at(-1)?.key;
-    let isMore = keys.length > limit;
-    for await (const item of keysOnly ? listed : withValues(this.keyspace, [listed])) {
-      if (chars >= LIST_PAGE_CHARS_MAX) {
-        isMore = true;
-        break;
+    let last: Buffer | undefined;
+    let isMore = false;
+    // One more than is shown tells whether there are more.
+    for await (const run of listed(this.keyspace, range, { keysOnly, expected: limit + 1 })) {
+      for (const item of run) {
+        isMore = texts.length === limit || chars >= LIST_PAGE_CHARS_MAX;
+        if (isMore) break;
+        const text = lineOf(item, keysOnly);
+        texts.push(text);
+        chars += text.length;
+        last = item.key;
       }
-      const text = lineOf(item, keysOnly);
-      texts.push(text);
-      chars += text.length;
-      if (chars >= LIST_PAGE_CHARS_MAX) last = item.key;
+      if (isMore) break;
     }
     const cursor = isMore && last !== undefined ? encodeCursor(clusterId, last) : null;
     const body = `{"items":[${texts.join(',')}],"cursor":${JSON.stringify(cursor)}}`;
@@ -111,27 +106,30 @@ export class Listing {
 
   private async stream(asked: ListRequest, response: ServerResponse): Promise<StreamableFile> {
     this.budget.takeUntilSent(STREAM_BYTES, response);
-    const keys = keysOf(this.keyspace, asked.range, asked.limit);
-    const items = await begun(asked.keysOnly ? oneByOne(keys) : withValues(this.keyspace, keys));
+    const { range, limit: expected, keysOnly } = asked;
+    const runs = await begun(listed(this.keyspace, range, { keysOnly, expected }));
     response.setHeader('Cache-Control', 'no-cache').setHeader('Vary', 'Accept');
-    return lineStream(linesOf(items, asked));
+    return lineStream(linesOf(runs, asked));
   }
 }
 
-async function* linesOf(items: AsyncIterable<Listed>, asked: ListRequest): AsyncGenerator<string, void> {
+async function* linesOf(
+  runs: AsyncIterable<readonly Listed[]>,
+  asked: ListRequest,
+): AsyncGenerator<string, void> {
   const { limit = Infinity, keysOnly, clusterId } = asked;
   let count = 0;
   let last: Buffer | undefined;
   const cursor = (): string | null => (last === undefined ? null : encodeCursor(clusterId, last));
   try {
-    for await (const item of items) {
-      if (count === limit) {
-        yield JSON.stringify({ complete: false, count, cursor: cursor() });
-        return;
-      }
-      yield lineOf(item, keysOnly);
-      count += 1;
-      last = item.key;
+    for await (const run of runs) {
+      const shown = run.slice(0, limit - count);
+      if (shown.length > 0) yield shown.map((item) => lineOf(item, keysOnly)).join('\n');
+      count += shown.length;
+      last = shown.at(-1)?.key ?? last;
+      if (shown.length === run.length) continue;
+      yield JSON.stringify({ complete: false, count, cursor: cursor() });
+      return;
     }
     yield JSON.stringify({ complete: true, count });
   } catch (error) {

@@ -24,6 +24,7 @@ import { FaultyStorage, ManualClock } from '@diststore/testing';
 
 import { mapOnOne, partitionsInMemory, SELF } from '../../test/partitions-in-memory.js';
 import type { ReplicaHost } from './replica-host.js';
+import { PAGE_PAYLOAD_BYTES_MAX } from '../data/partition.js';
 import type { ReplicatedPartition } from './replicated-partition.js';
 import type { ReplicatedPartitions } from './replicated-partitions.js';
 import { REQUEST_TTL_MS } from './store/limits.js';
@@ -756,7 +757,18 @@ describe('ReplicatedPartition of a sole replica', () => {
       await put(A, value('1'), { contentType: 'text/plain', expireAtMs: 9000 });
       const { records } = await partition.page(value(''), undefined, { limit: 1000, keysOnly: true });
       const record = { version: 1, contentType: 'text/plain', expireAtMs: 9000, payload: value('') };
-      expect(records).toEqual([{ key: A, record }]);
+      expect(records).toEqual([{ key: A, record, isWhole: false }]);
+    });
+
+    it('leaves out the larger values, and says so', async () => {
+      const largest = Buffer.alloc(PAGE_PAYLOAD_BYTES_MAX);
+      await put(A, largest);
+      await put(B, Buffer.alloc(PAGE_PAYLOAD_BYTES_MAX + 1));
+      const { records } = await partition.page(value(''), undefined, EVERYTHING);
+      expect(records.map(({ record, isWhole }) => [record.payload, isWhole])).toEqual([
+        [largest, true],
+        [value(''), false],
+      ]);
     });
 
     it('ends at its size', async () => {

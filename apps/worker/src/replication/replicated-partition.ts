@@ -23,7 +23,8 @@ import {
 } from '@diststore/storage';
 import type { Entry, Storage, StoredRecord, WriteOp } from '@diststore/storage';
 
-import type { PageOptions, Partition, Performed, RecordPage } from '../data/partition.js';
+import { PAGE_PAYLOAD_BYTES_MAX } from '../data/partition.js';
+import type { PageOptions, PageRecord, Partition, Performed, RecordPage } from '../data/partition.js';
 import { PAGE_WAIT_MS, SWEEP_ROWS_MAX } from './limits.js';
 import { errorOfVerdict, notPrimary, outcomeUnknown, retryLater } from './outcomes.js';
 import type { ReplicaHost } from './replica-host.js';
@@ -107,12 +108,14 @@ export class ReplicatedPartition implements Partition {
     const page = await this.storage.page({ gte, lt }, { limit: Math.min(limit, PAGE_ENTRIES_MAX) });
     this.check(replica, token);
     const clearedThrough = this.clearedThrough(replica);
-    const records: { key: Buffer; record: StoredRecord }[] = [];
+    const payloadBytesMax = keysOnly ? -1 : PAGE_PAYLOAD_BYTES_MAX;
+    const records: PageRecord[] = [];
     for (const { key: row, value } of page.entries) {
       const key = keyOfData(row);
       const record = this.visible(decodeRecord(key, value), clearedThrough);
-      if (record !== undefined)
-        records.push({ key, record: keysOnly ? { ...record, payload: NOTHING } : record });
+      if (record === undefined) continue;
+      const isWhole = record.payload.length <= payloadBytesMax;
+      records.push({ key, record: isWhole ? record : { ...record, payload: NOTHING }, isWhole });
     }
     const last = page.entries.at(-1);
     if (page.done || last === undefined) return { records, next: undefined };

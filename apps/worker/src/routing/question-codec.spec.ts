@@ -67,7 +67,7 @@ const answer: fc.Arbitrary<Answer> = fc.oneof(
   fc.record({
     type: fc.constant('page' as const),
     page: fc.record({
-      records: fc.array(fc.record({ key, record }), { maxLength: 5 }),
+      records: fc.array(fc.record({ key, record, isWhole: fc.boolean() }), { maxLength: 5 }),
       next: fc.option(position, { nil: undefined }),
     }),
   }),

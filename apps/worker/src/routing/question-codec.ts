@@ -1,18 +1,18 @@
 /**
  * Questions between workers, and their answers, in bytes. All numbers are big endian. On the wire, never renumber.
  *
- *     question   1 format, 2   1 type   2 partition   then by type:
+ *     question   1 format, 3   1 type   2 partition   then by type:
  *       1 perform    1 flags: bit 0, a request follows   16 request id   8 its fingerprint   operation (libs/data)
  *       2 page       2+n from, at most 1025 bytes   1 whether `to` follows   2+n to   2 limit   1 keys only
  *       3 counts
  *       4 confirm    2+n key
  *
- *     answer     1 format, 2   1 type   then by type:
+ *     answer     1 format, 3   1 type   then by type:
  *       1 found      the record as it is stored (libs/storage/record.ts), whose checksum the asker verifies
  *       2 absent
  *       3 done       1 repeated   result (libs/data)
- *       4 page       2 number of records, each: 2+n key   8 version   8 expiry   1+n content type, 255 = none
- *                    4+n payload      1 whether `next` follows   2+n next
+ *       4 page       2 number of records, each: 2+n key   1 whether it is whole   8 version   8 expiry
+ *                    1+n content type, 255 = none   4+n payload      1 whether `next` follows   2+n next
  *       5 counts     8 keys   8 bytes
  *       6 not primary   8 version of the map
  *       7 error      JSON {code, detail, facts}
@@ -39,7 +39,7 @@ import { decodeRecord, encodeRecord, KEY_BYTES_MAX, PAGE_ENTRIES_MAX } from '@di
 import type { RecordPage } from '../data/partition.js';
 import type { Answer, Question } from './question.js';
 
-const FORMAT = 2;
+const FORMAT = 3;
 const QUESTION = { perform: 1, page: 2, counts: 3, confirm: 4 } as const;
 const ANSWER = {
   found: 1,
@@ -55,7 +55,7 @@ const TWO_32 = 2n ** 32n;
 /** What follows the last of the longest keys. */
 const POSITION_BYTES_MAX = KEY_BYTES_MAX + 1;
 /** The least that a record of a page takes. */
-const RECORD_BYTES_MIN = 24;
+const RECORD_BYTES_MIN = 25;
 
 /** Pieces that form the message together; large values are not copied. REQUIRES: `checkOperation` has passed. */
 export function encodeQuestion(question: Question): Buffer[] {
@@ -191,13 +191,14 @@ export function decodeAnswer(bytes: Buffer, key: Buffer): Answer {
 
 function writePage(out: PieceWriter, { records, next }: RecordPage): void {
   out.u16(records.length);
-  for (const { key, record } of records) writeStored(out.key(key), record);
+  for (const { key, record, isWhole } of records) writeStored(out.key(key).bool(isWhole), record);
   writePosition(out, next);
 }
 
 function readPage(input: PieceReader): RecordPage {
   const records = input.list(PAGE_ENTRIES_MAX, RECORD_BYTES_MIN, () => ({
     key: input.key(),
+    isWhole: input.bool(),
     record: readStored(input),
   }));
   return { records, next: readPosition(input) };

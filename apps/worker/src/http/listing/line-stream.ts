@@ -16,7 +16,7 @@ export const FLUSH = '';
 /** Lines are gathered into chunks of about this size: a system call for each line would cost more than the line. */
 const CHUNK_CHARS_MIN = 32 * 1024;
 
-/** @param lines JSON texts without their newlines, and FLUSH. What it throws cuts the connection. */
+/** @param lines JSON texts, one or several lines at a time, without the last newline; and FLUSH. What it throws cuts the connection. */
 export function lineStream(lines: AsyncIterable<string>): StreamableFile {
   return new StreamableFile(Readable.from(chunksOf(lines), { objectMode: false }), { type: NDJSON_TYPE });
 }
