@@ -13,6 +13,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 import { Program } from './program.mjs';
+import { CONNECTIONS } from './workload.mjs';
 
 export class Stage {
   #closers = [];
@@ -56,10 +57,15 @@ export class Stage {
     await this.#load().ask({ command: 'fill', options: { port, kind, keys } });
   }
 
-  /** Loads a server for one round with requests of a kind. @returns the sample that generator.mjs describes. */
-  loadRound({ port, pid }, kind) {
-    const { keys, warmUpMs, roundMs } = this.settings;
-    const options = { port, pid, kind, keys, warmUpMs, measureMs: roundMs };
+  /**
+   * Loads a server for one round with requests of a kind.
+   * @param load what is otherwise than usual: `keys`, how many different requests; `connections`; `rounds`, how many
+   * usual rounds this one is as long as.
+   * @returns the sample that generator.mjs describes.
+   */
+  loadRound({ port, pid }, kind, { keys = this.settings.keys, connections = CONNECTIONS, rounds = 1 } = {}) {
+    const { warmUpMs, roundMs } = this.settings;
+    const options = { port, pid, kind, keys, connections, warmUpMs, measureMs: rounds * roundMs };
     return this.#load().ask({ command: 'measure', options });
   }
 

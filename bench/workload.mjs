@@ -23,7 +23,7 @@ export function keyAt(index) {
  * has to write them.
  */
 export function requestsOf(kind, keys) {
-  return Array.from({ length: keys }, (_unused, index) => REQUESTS[kind](keyAt(index)));
+  return Array.from({ length: keys }, (_unused, index) => REQUESTS[kind](keyAt(index), index));
 }
 
 const REQUESTS = {
@@ -32,7 +32,10 @@ const REQUESTS = {
   'put-url': (key) => head(`PUT /put/${key}/${VALUE}`),
   txn: (key) =>
     json('/v1/txn', { compare: [{ key, ifMatch: '*' }], then: [{ op: 'put', key, value: VALUE }] }),
+  batch: (_key, index) =>
+    json('/v1/batch', { operations: batchAt(index).map((key) => ({ op: 'put', key, value: VALUE })) }),
   list: (key) => head(`GET /v1/kv?start=${key}&limit=${PAGE_KEYS}`),
+  'long-list': () => head(`GET /v1/kv?limit=${LONG_LIST_KEYS}`),
   // etcd's JSON gateway, whose byte strings are base64.
   'etcd-put': (key) => json('/v3/kv/put', { key: base64(key), value: base64(VALUE) }),
   'etcd-get': (key) => json('/v3/kv/range', { key: base64(key) }),
@@ -40,14 +43,30 @@ const REQUESTS = {
   'etcd-txn': (key) =>
     json('/v3/kv/txn', {
       compare: [{ key: base64(key), target: 'VERSION', result: 'GREATER', version: 0 }],
-      success: [{ requestPut: { key: base64(key), value: base64(VALUE) } }],
+      success: [etcdPut(key)],
     }),
+  'etcd-batch': (_key, index) => json('/v3/kv/txn', { success: batchAt(index).map(etcdPut) }),
+  'etcd-long-list': () =>
+    json('/v3/kv/range', { key: ETCD_NO_END, range_end: ETCD_NO_END, limit: LONG_LIST_KEYS }),
 };
 
 /** Keys of one page of a listing. */
 const PAGE_KEYS = 100;
-/** As the end of a range: one NUL, for every key from the start on. */
+/** As many as one page may have. */
+const LONG_LIST_KEYS = 10_000;
+/** etcd takes up to 128 operations in one transaction, in which no key may be twice. */
+const BATCH_KEYS = 100;
+/** As the end of a range: one NUL, for every key from the start on. As the start: the first key. */
 const ETCD_NO_END = base64('\0');
+
+/** Different keys from everywhere: the strides are prime, and the number of keys no multiple of them. */
+function batchAt(index) {
+  return Array.from({ length: BATCH_KEYS }, (_unused, n) => keyAt((index * 7919 + n * 104_729) % KEYS));
+}
+
+function etcdPut(key) {
+  return { requestPut: { key: base64(key), value: base64(VALUE) } };
+}
 
 function json(path, value) {
   const body = JSON.stringify(value);

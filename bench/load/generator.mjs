@@ -38,7 +38,11 @@ process.on('disconnect', () => process.exit());
 async function fill({ port, kind, keys }) {
   const requests = requestsFor(kind, keys);
   let sent = 0;
-  await drive(port, { depth: FILL_DEPTH, next: () => requests[sent++], answered: () => undefined });
+  await drive(port, CONNECTIONS, {
+    depth: FILL_DEPTH,
+    next: () => requests[sent++],
+    answered: () => undefined,
+  });
 }
 
 /**
@@ -46,12 +50,12 @@ async function fill({ port, kind, keys }) {
  * @returns the sample: answers per second, `p50Ms`, `p99Ms`, and `loadCpu` and `serverCpu`, the latter of `pid`, as shares
  * of one CPU.
  */
-async function measure({ port, pid, kind, keys, warmUpMs, measureMs }) {
+async function measure({ port, pid, kind, keys, connections, warmUpMs, measureMs }) {
   const requests = requestsFor(kind, keys);
   const draw = seededDraw(keys);
   const latenciesMs = [];
   let phase = 'warm-up';
-  const done = drive(port, {
+  const done = drive(port, connections, {
     depth: 1,
     next: () => (phase === 'over' ? undefined : requests[draw()]),
     answered: (ms) => {
@@ -76,8 +80,8 @@ async function measure({ port, pid, kind, keys, warmUpMs, measureMs }) {
   };
 }
 
-function drive(port, options) {
-  return Promise.all(Array.from({ length: CONNECTIONS }, () => driveConnection(port, options)));
+function drive(port, connections, options) {
+  return Promise.all(Array.from({ length: connections }, () => driveConnection(port, options)));
 }
 
 function requestsFor(kind, keys) {
