@@ -146,7 +146,7 @@ export const ERRORS = {
   'too-many-requests': {
     status: 429,
     retryable: true,
-    title: 'The write queue is full.',
+    title: 'Too much is under way at the same time; nothing was done.',
     remedy: 'Slow down and retry; the Retry-After header says when.',
   },
   'headers-too-large': {
