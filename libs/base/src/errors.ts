@@ -203,7 +203,8 @@ export const ERRORS = {
     status: 504,
     retryable: false,
     title: 'The write was sent, but whether it was done is not known.',
-    remedy: 'Read the key back before writing again.',
+    remedy:
+      'If it had an Idempotency-Key, send it again with that; otherwise read the key back before writing again.',
   },
   'disk-full': {
     status: 507,
