@@ -50,7 +50,7 @@ describe('a listing', () => {
 
   /** Goes on with the cursor of the last line where a stream was cut short. */
   async function viaStream(http: HttpClient): Promise<string[]> {
-    const keys: string[] = [];
+    let keys: string[] = [];
     for (let query = 'prefix=stays/'; ;) {
       const { text } = await http.get(`/v1/kv?${query}&keysOnly`, {
         headers: { accept: 'application/x-ndjson' },
@@ -61,7 +61,7 @@ describe('a listing', () => {
         .split('\n')
         .map((line) => JSON.parse(line) as { key: string; complete?: boolean; cursor?: string | null });
       const last = lines.pop();
-      keys.push(...lines.map(({ key }) => key));
+      keys = keys.concat(lines.map(({ key }) => key));
       if (last?.complete === true) return keys;
       if (typeof last?.cursor === 'string') query = `prefix=stays/&cursor=${last.cursor}`;
     }
