@@ -5,10 +5,12 @@ import { Controller, Delete, Get, Inject, Param, Put, Query as QueryOf, Req, Res
 import { Direct, type Reply } from '@diststore/http';
 
 import { DataOperations } from './data-operations.js';
-import { DELETE_ANSWERS, PUT_ANSWERS, READ_ANSWERS } from './openapi/answers.js';
 import { Described } from './openapi/described.js';
-import { KEY, PUT_PARAMETERS, READ_PARAMETERS, VALUE, WRITE_HEADERS } from './openapi/parameters.js';
+import { KEY, VALUE } from './openapi/parameters.js';
+import { DELETE, READ, routeTo, STORE_BODY, STORE_TEXT } from './openapi/value-operations.js';
 import type { Query } from './query.js';
+
+const TAG = 'documented routes';
 
 @Controller()
 export class DataController {
@@ -16,13 +18,7 @@ export class DataController {
 
   @Get('get/:key')
   @Direct()
-  @Described({
-    tag: 'documented routes',
-    summary: 'The value, exactly as it was stored',
-    parameters: [KEY, ...READ_PARAMETERS],
-    answers: READ_ANSWERS,
-    produces: ['application/octet-stream', 'application/json'],
-  })
+  @Described(routeTo(READ, TAG, KEY))
   get(
     @Param('key') key: string,
     @Req() request: IncomingMessage,
@@ -34,13 +30,7 @@ export class DataController {
 
   @Put('put/:key')
   @Direct()
-  @Described({
-    tag: 'documented routes',
-    summary: 'Stores the body',
-    parameters: [KEY, ...PUT_PARAMETERS],
-    body: { type: 'application/octet-stream', description: 'The value, any bytes.' },
-    answers: PUT_ANSWERS,
-  })
+  @Described(routeTo(STORE_BODY, TAG, KEY))
   putBody(
     @Param('key') key: string,
     @Req() request: IncomingMessage,
@@ -51,12 +41,7 @@ export class DataController {
 
   @Put('put/:key/:value')
   @Direct()
-  @Described({
-    tag: 'documented routes',
-    summary: 'Stores the value in the URL',
-    parameters: [KEY, VALUE, ...PUT_PARAMETERS],
-    answers: PUT_ANSWERS,
-  })
+  @Described(routeTo(STORE_TEXT, TAG, KEY, VALUE))
   putText(
     @Param('key') key: string,
     @Param('value') value: string,
@@ -68,12 +53,7 @@ export class DataController {
 
   @Delete('delete/:key')
   @Direct()
-  @Described({
-    tag: 'documented routes',
-    summary: 'Deletes the value',
-    parameters: [KEY, ...WRITE_HEADERS],
-    answers: DELETE_ANSWERS,
-  })
+  @Described(routeTo(DELETE, TAG, KEY))
   delete(@Param('key') key: string, @Req() request: IncomingMessage): Promise<Reply> {
     return this.data.delete(Buffer.from(key), request);
   }
@@ -81,7 +61,7 @@ export class DataController {
   @Delete('clear')
   @Direct()
   @Described({
-    tag: 'documented routes',
+    tag: TAG,
     summary: 'Deletes every key of the keyspace that this worker serves',
     answers: { 200: 'How many keys were removed, and on which workers.' },
   })

@@ -26,7 +26,6 @@ import { KEYSPACE } from '../worker.tokens.js';
 import { DataOperations } from './data-operations.js';
 import { keyActionOf } from './key-action.js';
 import { Listing } from './listing.js';
-import { DELETE_ANSWERS, PUT_ANSWERS, READ_ANSWERS } from './openapi/answers.js';
 import { Described } from './openapi/described.js';
 import {
   ACTION,
@@ -37,14 +36,14 @@ import {
   LIMIT,
   PUT_PARAMETERS,
   RANGE_PARAMETERS,
-  READ_PARAMETERS,
-  WRITE_HEADERS,
 } from './openapi/parameters.js';
+import { DELETE, READ, routeTo, STORE_BODY } from './openapi/value-operations.js';
 import { badParameter, checkNames, type Query, base64urlOf, textOf } from './query.js';
 
-const READ = ['consistency'];
-const WRITE = ['ttl', 'ttlMs'];
-const ACTION_PARAMETERS = { incr: ['by'], append: [], touch: WRITE, persist: [] } as const;
+const TAG = 'keys';
+const READ_NAMES = ['consistency'];
+const WRITE_NAMES = ['ttl', 'ttlMs'];
+const ACTION_PARAMETERS = { incr: ['by'], append: [], touch: WRITE_NAMES, persist: [] } as const;
 
 @Controller('v1/kv')
 export class KvController {
@@ -60,7 +59,7 @@ export class KvController {
 
   @Get()
   @Described({
-    tag: 'keys',
+    tag: TAG,
     summary: 'Lists keys and values in key order, over the whole cluster',
     details:
       'A page of JSON, with a cursor that leads to the next; with `Accept: application/x-ndjson` one stream of lines, ' +
@@ -75,32 +74,21 @@ export class KvController {
     @QueryOf() query: Query,
   ): Reply | Promise<Reply | StreamableFile> {
     if (query['key64'] === undefined) return this.listing.list(request, response, query);
-    checkNames(query, ['key64', ...READ]);
+    checkNames(query, ['key64', ...READ_NAMES]);
     return this.data.get(key64Of(query), request, response, query);
   }
 
   @Put()
   @Direct()
-  @Described({
-    tag: 'keys',
-    summary: 'Stores the body under a key of any bytes',
-    parameters: [KEY64, ...PUT_PARAMETERS],
-    body: { type: 'application/octet-stream', description: 'The value, any bytes.' },
-    answers: PUT_ANSWERS,
-  })
+  @Described(routeTo(STORE_BODY, TAG, KEY64))
   put64(@Req() request: IncomingMessage, @QueryOf() query: Query): Promise<Reply> {
-    checkNames(query, ['key64', ...WRITE]);
+    checkNames(query, ['key64', ...WRITE_NAMES]);
     return this.data.putBody(key64Of(query), request, query);
   }
 
   @Delete()
   @Direct()
-  @Described({
-    tag: 'keys',
-    summary: 'Deletes the value of a key of any bytes',
-    parameters: [KEY64, ...WRITE_HEADERS],
-    answers: DELETE_ANSWERS,
-  })
+  @Described(routeTo(DELETE, TAG, KEY64))
   delete64(@Req() request: IncomingMessage, @QueryOf() query: Query): Promise<Reply> {
     checkNames(query, ['key64']);
     return this.data.delete(key64Of(query), request);
@@ -108,45 +96,28 @@ export class KvController {
 
   @Get('*key')
   @Direct()
-  @Described({
-    tag: 'keys',
-    summary: 'The value, exactly as it was stored',
-    parameters: [KEY, ...READ_PARAMETERS],
-    answers: READ_ANSWERS,
-    produces: ['application/octet-stream', 'application/json'],
-  })
+  @Described(routeTo(READ, TAG, KEY))
   get(
     @Param('key') key: string,
     @Req() request: IncomingMessage,
     @Res({ passthrough: true }) response: ServerResponse,
     @QueryOf() query: Query,
   ): Reply | Promise<Reply> {
-    checkNames(query, READ);
+    checkNames(query, READ_NAMES);
     return this.data.get(Buffer.from(key), request, response, query);
   }
 
   @Put('*key')
   @Direct()
-  @Described({
-    tag: 'keys',
-    summary: 'Stores the body',
-    parameters: [KEY, ...PUT_PARAMETERS],
-    body: { type: 'application/octet-stream', description: 'The value, any bytes.' },
-    answers: PUT_ANSWERS,
-  })
+  @Described(routeTo(STORE_BODY, TAG, KEY))
   put(@Param('key') key: string, @Req() request: IncomingMessage, @QueryOf() query: Query): Promise<Reply> {
-    checkNames(query, WRITE);
+    checkNames(query, WRITE_NAMES);
     return this.data.putBody(Buffer.from(key), request, query);
   }
 
   @Delete('*key')
   @Direct()
-  @Described({
-    tag: 'keys',
-    summary: 'Deletes the value',
-    parameters: [KEY, ...WRITE_HEADERS],
-    answers: DELETE_ANSWERS,
-  })
+  @Described(routeTo(DELETE, TAG, KEY))
   delete(
     @Param('key') key: string,
     @Req() request: IncomingMessage,
@@ -159,7 +130,7 @@ export class KvController {
   /** incr, append, touch, persist. */
   @Post('*rest')
   @Described({
-    tag: 'keys',
+    tag: TAG,
     summary: 'Changes a value in one step: <key>/incr, <key>/append, <key>/touch, <key>/persist',
     details:
       'incr adds `by` to a decimal integer, append puts the body behind the value, touch gives it another lifetime, ' +
