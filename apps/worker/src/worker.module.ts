@@ -43,6 +43,17 @@ import {
   WORKER_IDENTITY,
 } from './worker.tokens.js';
 
+/** Every route that is this worker's own: those of any process are in OperationsModule. */
+export const CONTROLLERS = [
+  DataController,
+  LegacyWritesController,
+  KvController,
+  BulkController,
+  ApiDocumentController,
+  TopologyController,
+  WorkerController,
+];
+
 @Module({})
 export class WorkerModule {
   static forRoot(program: Program<WorkerConfig>, storageMetrics: StorageMetrics): DynamicModule {
@@ -62,15 +73,7 @@ export class WorkerModule {
         }),
         OperationsModule.forRoot({ name: 'diststore-worker', version: VERSION }),
       ],
-      controllers: [
-        DataController,
-        LegacyWritesController,
-        KvController,
-        BulkController,
-        ApiDocumentController,
-        TopologyController,
-        WorkerController,
-      ],
+      controllers: CONTROLLERS,
       providers: [
         DataOperations,
         { provide: WORKER_CONFIG, useValue: config },

@@ -50,7 +50,8 @@ export class WorkerController {
   @Described({
     tag: 'workers',
     summary: 'Has the master create a worker',
-    answers: { 200: 'It runs already.' },
+    parameters: [{ name: 'index', in: 'path', description: 'Its number, 1 to 999.', example: 2 }],
+    answers: { 200: 'It runs already.', 201: 'It runs now.' },
   })
   async create(@Param('index') index: string): Promise<Reply> {
     const url = new URL(`/worker/${encodeURIComponent(index)}`, this.config.masterUrl);

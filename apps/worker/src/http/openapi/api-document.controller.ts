@@ -85,6 +85,7 @@ export class ApiDocumentController {
   @Described({
     tag: 'this document',
     summary: 'A file of that page',
+    parameters: [{ name: 'file', in: 'path', description: 'Its name.', example: 'start.js' }],
     answers: { 200: 'The file.' },
     produces: ['text/css', 'text/javascript', 'image/png'],
   })
