@@ -1,9 +1,10 @@
-/** docs/http.md: its commands print what it says they print, and its table of codes is the code's. */
+/** docs/http.md: its commands and its lines of TypeScript print what it says they print, and its codes are the code's. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { promisify } from 'node:util';
+import { inspect, promisify } from 'node:util';
 
 import { beforeAll, describe, expect, it } from '@jest/globals';
+import { DistStoreClient, isDistStoreError } from '@diststore/client';
 import { type App, useSandbox } from '@diststore/testing';
 
 import { REFUSALS } from '../../apps/worker/src/http/refusals.js';
@@ -61,6 +62,25 @@ describe('docs/http.md', () => {
         output: withoutVersions(output),
       });
     });
+  });
+
+  it('the lines of TypeScript print what it says', async () => {
+    const block = /```ts\nimport .+\n([^]*?)```/.exec(part('client'))?.[1] ?? '';
+    const code = block.replace(/'http:\/\/localhost:5001', 'http:\/\/localhost:5002'/, `'${worker.url}'`);
+    const said = [...block.matchAll(/^\/\/ (.+)$/gm)].map(([, line]) => line);
+    expect(said.length).toBeGreaterThan(3);
+    expect(code).toContain(worker.url);
+    await worker.http.delete('/clear');
+    const printed: string[] = [];
+    const log = (value: unknown): void =>
+      void printed.push(typeof value === 'string' ? value : inspect(value));
+    const names = ['DistStoreClient', 'isDistStoreError', 'console'];
+    // The lines have no types in them: they are JavaScript as they stand.
+    // eslint-disable-next-line @typescript-eslint/no-implied-eval, @typescript-eslint/no-unsafe-call
+    await new Function(...names, `return (async () => {${code}})()`)(DistStoreClient, isDistStoreError, {
+      log,
+    });
+    expect(printed).toEqual(said);
   });
 
   it('the codes are those of the code', () => {
