@@ -56,6 +56,8 @@ const IDENTIFY_TIMEOUT_MS = 2000;
 export class Supervisor {
   private readonly workers = new Map<number, Supervised>();
   private readonly creating = new Map<number, Promise<Created>>();
+  /** Attempts whose process may exist although it is not in `workers` yet. */
+  private readonly attempts = new Set<Promise<unknown>>();
   private stopped = false;
 
   constructor(
@@ -101,6 +103,8 @@ export class Supervisor {
   async stop({ stopWorkers }: { stopWorkers: boolean }): Promise<void> {
     this.stopped = true;
     for (const { restartTimer } of this.workers.values()) clearTimeout(restartTimer);
+    // None begins from now on, and a process on its way here would escape.
+    await Promise.allSettled(this.attempts);
     if (stopWorkers) {
       this.registry.announceStop();
       const running = [...this.workers.values()].flatMap(({ process }) => process ?? []);
@@ -113,7 +117,7 @@ export class Supervisor {
   private async createOnce(index: number): Promise<Created> {
     const running = this.serving(index);
     if (running !== undefined) return { worker: running, created: false };
-    if (this.stopped) throw new StoreError('draining', 'The master is stopping; no worker is started.');
+    this.refuseWhenStopped();
     const known = this.workers.get(index);
     clearTimeout(known?.restartTimer);
     const { worker, started } =
@@ -164,7 +168,14 @@ export class Supervisor {
    * Its process may run although it is not known here: it was left by an earlier master, or stood still when it was
    * looked for and moves again. A second one could not open its data directory.
    */
-  private async adoptOrStart(index: number): Promise<{ worker: Supervised; started: boolean }> {
+  private adoptOrStart(index: number): Promise<{ worker: Supervised; started: boolean }> {
+    const attempt = this.adoptOrStartOnce(index);
+    const tracked = attempt.finally(() => this.attempts.delete(tracked));
+    this.attempts.add(tracked);
+    return tracked;
+  }
+
+  private async adoptOrStartOnce(index: number): Promise<{ worker: Supervised; started: boolean }> {
     const view = this.registry.view(index);
     if (view?.supervised !== true || !isAlive(view.pid) || !(await isThisWorker(view)))
       return { worker: await this.start(index), started: true };
@@ -173,6 +184,7 @@ export class Supervisor {
   }
 
   private async start(index: number): Promise<Supervised> {
+    this.refuseWhenStopped();
     const { program, host, portBase, masterUrl, dataDir, logFormat } = this.options;
     const command = [
       program,
@@ -227,6 +239,10 @@ export class Supervisor {
         this.onExit(index, worker, null, 0);
       });
     }, backoffMs);
+  }
+
+  private refuseWhenStopped(): void {
+    if (this.stopped) throw new StoreError('draining', 'The master is stopping; no worker is started.');
   }
 
   private logFile(index: number): string {
