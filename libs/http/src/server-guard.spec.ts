@@ -274,6 +274,18 @@ describe('ServerGuard: draining', () => {
     expect(server.listening).toBe(false);
   });
 
+  it('sends clients away with their next answer, and still takes those that come', async () => {
+    const { server, guard } = await serve({}, (req, res) => answer(req, res));
+    const kept = await RawConnection.open(server);
+    expect((await kept.send(REQUEST).answer()).headers).not.toHaveProperty('connection', 'close');
+    guard.sendAway();
+    expect(guard.draining).toBe(false);
+    for (const connection of [kept, await RawConnection.open(server)]) {
+      expect((await connection.send(REQUEST).answer()).headers).toHaveProperty('connection', 'close');
+      await connection.closed();
+    }
+  });
+
   it('pipelined requests that have arrived are all answered', async () => {
     const release: (() => void)[] = [];
     const { server, guard } = await serve({}, (req, res) => void release.push(() => answer(req, res)));

@@ -47,6 +47,7 @@ export class ServerGuard {
   private readonly refused = new WeakSet<HttpSocket>();
   private readonly upgrades = new Map<string, UpgradeHandler>();
   private drained: Promise<number> | undefined = undefined;
+  private leaving = false;
   private readonly leave: (this: GuardedResponse) => void;
   private dropped = 0;
 
@@ -118,9 +119,17 @@ export class ServerGuard {
     res.on('close', this.leave);
   }
 
-  /** Makes the answer of `res` its connection's last if the server is draining and nothing else is under way on it. */
+  /** Makes the answer of `res` its connection's last if clients are sent away and nothing else is under way on it. */
   beforeAnswer(res: ServerResponse): void {
-    if (this.draining && (res.req.socket as HttpSocket).requestsUnderWay === 1) res.shouldKeepAlive = false;
+    if (this.leaving && (res.req.socket as HttpSocket).requestsUnderWay === 1) res.shouldKeepAlive = false;
+  }
+
+  /**
+   * From now on every answer says `Connection: close`, so that a client which has somewhere else to go goes there with
+   * its next request. New connections are still taken. Idempotent.
+   */
+  sendAway(): void {
+    this.leaving = true;
   }
 
   /**
@@ -129,6 +138,7 @@ export class ServerGuard {
    * @returns how many connections were cut.
    */
   drain(deadlineMs: number): Promise<number> {
+    this.sendAway();
     return (this.drained ??= this.sweepUntil(performance.now() + deadlineMs));
   }
 

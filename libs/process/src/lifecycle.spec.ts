@@ -36,6 +36,15 @@ describe('Lifecycle', () => {
     expect(exits).toEqual([0]);
   });
 
+  it('announces the stop once, before any step', async () => {
+    const { lifecycle } = start();
+    const order: string[] = [];
+    lifecycle.onStop('http', () => Promise.resolve(order.push('http')));
+    lifecycle.onStopping(() => void order.push('announced'));
+    await Promise.all([lifecycle.stop('one'), lifecycle.stop('two')]);
+    expect(order).toEqual(['announced', 'http']);
+  });
+
   it('goes on after a step that is overdue and one that fails, and still exits 0', async () => {
     const { lifecycle, lines, exits } = start();
     let closed = false;

@@ -30,6 +30,7 @@ const ONE_KEYSTROKE_MS = 1000;
 
 export class Lifecycle {
   private readonly steps: Step[] = [];
+  private readonly announcements: (() => void)[] = [];
   private stopping: Promise<void> | undefined;
   private signalledMs = 0;
 
@@ -59,6 +60,11 @@ export class Lifecycle {
   /** Adds a step that undoes what has just been started. Steps run last to first. */
   onStop(name: string, stop: () => Promise<unknown>): void {
     this.steps.push({ name, stop });
+  }
+
+  /** Adds what is said as soon as the process begins to stop, before any step: synchronous, and must not throw. */
+  onStopping(announce: () => void): void {
+    this.announcements.push(announce);
   }
 
   get isStopping(): boolean {
@@ -92,6 +98,7 @@ export class Lifecycle {
 
   private async runSteps(reason: string): Promise<void> {
     this.log.log(`Stopping (${reason})`);
+    for (const announce of this.announcements) announce();
     for (const { name, stop } of this.steps.reverse()) {
       try {
         if ((await within(stop(), this.stepDeadlineMs)) === 'overdue') {

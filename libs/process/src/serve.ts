@@ -72,10 +72,12 @@ export async function listen(
     }
     throw cause;
   }
-  lifecycle.onStop('HTTP server', async () => {
+  // Other steps may come before the server's, a hand-over for example; clients had better look elsewhere already.
+  lifecycle.onStopping(() => {
     app.get(Readiness, { strict: false }).drain();
-    await app.close();
+    (app.getHttpAdapter() as unknown as DirectAdapter).guard.sendAway();
   });
+  lifecycle.onStop('HTTP server', () => app.close());
 }
 
 /** `http://host:port`, with an address that a client on this machine can use. */
