@@ -1,4 +1,6 @@
 export type { Clock, Random } from './clock.js';
+export { ConditionVariable } from './condition-variable.js';
+export type { WaitSignal } from './condition-variable.js';
 export { ERRORS, isStoreError, StoreError } from './errors.js';
 export type { ErrorCode, ErrorKind, StoreErrorOptions } from './errors.js';
 export { EXIT } from './exit-codes.js';

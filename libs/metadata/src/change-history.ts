@@ -11,7 +11,7 @@
  *
  * Invariant: it holds every revision from `oldest` to `newest`.
  */
-import { invariant, StoreError } from '@diststore/base';
+import { ConditionVariable, invariant, StoreError } from '@diststore/base';
 
 import { HISTORY_BYTES_MAX, HISTORY_COMMITS_MAX, WATCHERS_MAX } from './limits.js';
 import type { RecordChange, WatchNews } from './metadata-store.js';
@@ -25,7 +25,7 @@ export interface HistoryBounds {
 
 export class ChangeHistory {
   private readonly commits = new Map<number, readonly RecordChange[]>();
-  private readonly waiting = new Set<() => void>();
+  private readonly news = new ConditionVariable();
   private readonly bounds: Required<HistoryBounds>;
   private bytes = 0;
   private watchers = 0;
@@ -55,13 +55,13 @@ export class ChangeHistory {
     this.bytes += bytesOf(changes);
     const { commitsMax, bytesMax } = this.bounds;
     while (this.commits.size > commitsMax || this.bytes > bytesMax) this.forgetOldest();
-    this.wake();
+    this.news.wake();
   }
 
   /** Ends every watch, now and from now on, with `error`. Only the first counts. */
   end(error: Error): void {
     this.ended ??= error;
-    this.wake();
+    this.news.wake();
   }
 
   /** See MetadataStore.watch. */
@@ -85,7 +85,7 @@ export class ChangeHistory {
           return;
         }
         if (next > this.newest) {
-          await this.untilNews(signal);
+          await this.news.until(() => next <= this.newest || this.ended !== undefined, signal);
           continue;
         }
         const revision = next;
@@ -103,23 +103,6 @@ export class ChangeHistory {
     this.bytes -= bytesOf(this.commits.get(oldest) ?? []);
     this.commits.delete(oldest);
     invariant(this.bytes >= 0, 'the bytes of the history never go negative', { bytes: this.bytes });
-  }
-
-  /** Resolves at the next commit, at the end of the store, or when `signal` is aborted. */
-  private untilNews(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        this.waiting.delete(done);
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      this.waiting.add(done);
-      signal.addEventListener('abort', done);
-    });
-  }
-
-  private wake(): void {
-    for (const done of [...this.waiting]) done();
   }
 }
 

@@ -1,4 +1,3 @@
-export { Condition } from './condition.js';
 export { Lifecycle } from './lifecycle.js';
 export type { Log } from './lifecycle.js';
 export { Periodic } from './periodic.js';

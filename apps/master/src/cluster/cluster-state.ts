@@ -13,7 +13,7 @@
  * the map never shows what a crash could take back, and it would follow the commits of another master just as well.
  * A record's revision in the map is the store's revision of its last change, and the map's version is the store's.
  */
-import { invariant, StoreError } from '@diststore/base';
+import { ConditionVariable, invariant, StoreError } from '@diststore/base';
 import type {
   Configuration,
   Generation,
@@ -41,7 +41,6 @@ import {
   partitionId,
 } from '@diststore/cluster';
 import type { PartitionRecord, Target } from '@diststore/cluster';
-import { Condition } from '@diststore/process';
 import { COMMIT_OPERATIONS_MAX } from '@diststore/metadata';
 import type { Change, Compare, MetadataRecord, MetadataStore, RecordChange } from '@diststore/metadata';
 
@@ -69,7 +68,7 @@ export class ClusterState {
   private gen: Generation = generation(1);
   /** By name: the revision at which a record that the master changes was last changed; 0 or absent: there is none. */
   private readonly revisions = new Map<string, number>();
-  private readonly changed = new Condition();
+  private readonly changed = new ConditionVariable();
   private readonly closing = new AbortController();
   private following: Promise<void> = Promise.resolve();
 

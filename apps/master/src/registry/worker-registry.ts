@@ -7,7 +7,7 @@
  *
  * A worker reports for the first time when it knows the cluster, so that `serving` means that it answers.
  */
-import { type Clock, StoreError } from '@diststore/base';
+import { type Clock, ConditionVariable, StoreError } from '@diststore/base';
 import type {
   Address,
   Heartbeat,
@@ -19,7 +19,7 @@ import type {
   Welcomed,
 } from '@diststore/cluster';
 import { admit, httpUrlOf, type Worker, workerIndex } from '@diststore/cluster';
-import { Condition, type Log } from '@diststore/process';
+import type { Log } from '@diststore/process';
 
 import type { ClusterState, MemberRow } from '../cluster/cluster-state.js';
 import type { Recovery } from '../configuration/recovery.js';
@@ -61,7 +61,7 @@ export interface RegistryOptions {
 export class WorkerRegistry {
   private readonly presences = new Map<number, Presence>();
   /** Wakes who waits for a worker to report. */
-  readonly reported = new Condition();
+  readonly reported = new ConditionVariable();
   /** One admission at a time: the second of two must be judged by what the first has stored. */
   private admissions: Promise<unknown> = Promise.resolve();
   private readonly startedMs: number;
