@@ -5,7 +5,6 @@
 import { join } from 'node:path';
 import process from 'node:process';
 import { pathToFileURL } from 'node:url';
-import { setFlagsFromString } from 'node:v8';
 
 import { reportAndExit } from './child.mjs';
 import { root, setUp } from './setup.mjs';
@@ -14,8 +13,6 @@ const WORKERS = 3;
 
 async function main() {
   await setUp();
-  // What the master gives its workers as well: see libs/process/src/young-generation.ts.
-  setFlagsFromString('--semi-space-growth-factor=1');
   const master = join(root, 'dist/apps/master/src/main.js');
   const [node, , ...flags] = process.argv;
   process.argv = [

@@ -1,6 +1,5 @@
-import { runProgram } from '@diststore/process';
+/** The master's program, loaded with a small young generation: see libs/process/src/young-generation.ts. */
+import { setFlagsFromString } from 'node:v8';
 
-import { masterOptions } from './master.options.js';
-import { startMaster } from './start-master.js';
-
-await runProgram(masterOptions, startMaster);
+setFlagsFromString('--semi-space-growth-factor=1');
+await import('./master-program.js');

@@ -1,6 +1,5 @@
-import { runProgram } from '@diststore/process';
+/** The worker's program, loaded with a small young generation: see libs/process/src/young-generation.ts. */
+import { setFlagsFromString } from 'node:v8';
 
-import { startWorker } from './start-worker.js';
-import { workerOptions } from './worker.options.js';
-
-await runProgram(workerOptions, startWorker);
+setFlagsFromString('--semi-space-growth-factor=1');
+await import('./worker-program.js');

@@ -8,4 +8,3 @@ export { runProgram } from './program.js';
 export type { Program } from './program.js';
 export { createApplication, listen, urlOf } from './serve.js';
 export { systemClock } from './system-clock.js';
-export { HOLD_YOUNG_GENERATION } from './young-generation.js';

@@ -10,8 +10,6 @@ import { mkdir, open } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { HOLD_YOUNG_GENERATION } from '@diststore/process';
-
 import { rotateLog } from './log-follower.js';
 
 /** How a process ended; null when it was not this master's child, so that nobody could tell. */
@@ -44,7 +42,7 @@ export class WorkerProcess {
     await rotateLog(logFile);
     const log = await open(logFile, 'a');
     try {
-      const child = spawn(process.execPath, [...HOLD_YOUNG_GENERATION, ...command], {
+      const child = spawn(process.execPath, command, {
         detached: true,
         stdio: ['ignore', log.fd, log.fd],
         env: { ...FEW_ARENAS, ...process.env },
