@@ -36,7 +36,7 @@ describe('port', () => {
       await expectExit(
         app,
         ADDRESS_IN_USE,
-        new RegExp(`Port ${port} on 127\\.0\\.0\\.1 is taken.*Stop the process`),
+        new RegExp(`Port ${port} on 127\\.0\\.0\\.1 is taken.*Stop that process`),
       );
     } finally {
       other.close();

@@ -110,7 +110,7 @@ export const ERRORS = {
     status: 409,
     retryable: false,
     title: 'The port or the data directory is taken by another process.',
-    remedy: 'Stop the process that the detail names, or choose another port or directory.',
+    remedy: 'Stop that process, or choose another port or directory.',
   },
   'precondition-failed': {
     status: 412,
