@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -29,6 +30,12 @@ describe('prepareDirectory', () => {
     await expect(prepareDirectory(directory.join('file', 'below'), 0)).rejects.toThrow(
       directory.join('file', 'below'),
     );
+  });
+
+  const systemFolder = '/proc';
+  (existsSync(systemFolder) ? it : it.skip)('refuses a folder that no user may create, at once', async () => {
+    const denied = `${systemFolder}/diststore/worker-1`;
+    await expect(prepareDirectory(denied, 0)).rejects.toEqual(UNUSABLE);
   });
 
   it('refuses a directory whose db is a file', async () => {

@@ -3,7 +3,7 @@
  * the excluding; the owner file only lets an error name the holder, so it may be stale and decides nothing.
  */
 import { constants } from 'node:fs';
-import { access, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { isStoreError, StoreError } from '@diststore/base';
@@ -37,7 +37,7 @@ function ownerPath(directory: string): string {
 export async function prepareDirectory(directory: string, tableCheckBytes: number): Promise<void> {
   const database = databasePath(directory);
   try {
-    await mkdir(database, { recursive: true });
+    await createFolders(path.resolve(database));
     await access(directory, constants.W_OK);
     await access(database, constants.W_OK);
     await checkFiles(database, tableCheckBytes);
@@ -46,6 +46,27 @@ export async function prepareDirectory(directory: string, tableCheckBytes: numbe
     const detail = `The data directory ${directory} cannot be used: ${messageOf(cause)}.`;
     throw new StoreError('store-unusable', detail, { cause, facts: { directory } });
   }
+}
+
+/**
+ * Creates `folder`, and before it whatever is missing above it. Not mkdir's `recursive`: Node tries for ever where the
+ * system denies a folder by saying that its parent is missing, as under /proc.
+ */
+async function createFolders(folder: string): Promise<void> {
+  if (await exists(folder)) return;
+  const parent = path.dirname(folder);
+  if (parent !== folder) await createFolders(parent);
+  await mkdir(folder).catch(async (error: unknown) => {
+    // Another process may have created it meanwhile.
+    if (!(await exists(folder))) throw error;
+  });
+}
+
+function exists(folder: string): Promise<boolean> {
+  return stat(folder).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function checkFiles(database: string, tableCheckBytes: number): Promise<void> {
