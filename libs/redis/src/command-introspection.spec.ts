@@ -150,6 +150,17 @@ describe('COMMAND', () => {
     );
     expect(plain(commandGetKeysAndFlagsReply(table, args('foo')))).toBe('ERR Invalid command specified');
   });
+
+  it.each([
+    ['set k 1', ['OW', 'update']],
+    ['set k get', ['OW', 'update']],
+    ['set k 1 EX 5 Get', ['RW', 'access', 'update']],
+    ['bitfield k', ['RO', 'access']],
+    ['bitfield k GET u8 0', ['RO', 'access']],
+    ['bitfield k GET u8 0 OVERFLOW sat INCRBY u8 0 1', ['RW', 'access', 'update']],
+  ])('GETKEYSANDFLAGS says what "%s" does with its key', (line, flags) => {
+    expect(plain(commandGetKeysAndFlagsReply(table, args(line)))).toEqual([['k', flags]]);
+  });
 });
 
 describe('HELP', () => {

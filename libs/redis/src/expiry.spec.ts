@@ -35,7 +35,13 @@ describe('the expiry that a write sets', () => {
     ['9223372036854775807', SECONDS, INVALID_SET],
     ['9223372036854775807', MILLISECONDS, INVALID_SET],
     ['9007199254740991', UNIX_MILLISECONDS, 2 ** 53 - 1],
-    ['9007199254740992', UNIX_MILLISECONDS, INVALID_SET],
+    // Redis takes times up to 2^63; what is later than can be kept is kept as the latest.
+    ['9007199254740992', UNIX_MILLISECONDS, 2 ** 53 - 1],
+    ['9223372036854775807', UNIX_MILLISECONDS, 2 ** 53 - 1],
+    ['9223372036854775', UNIX_SECONDS, 2 ** 53 - 1],
+    ['9223372036854776', UNIX_SECONDS, INVALID_SET],
+    ['9223370336854775807', MILLISECONDS, 2 ** 53 - 1],
+    ['9223370336854775808', MILLISECONDS, INVALID_SET],
   ])('%s %j', (text, form, expected) => {
     expect(expiry(text, form)).toBe(expected);
   });
@@ -51,6 +57,7 @@ describe('the deadline that EXPIRE sets', () => {
     ['-9223372036854775', SECONDS, 1],
     ['-9223372036854776', SECONDS, INVALID_EXPIRE],
     ['-9223372036854775808', SECONDS, INVALID_EXPIRE],
+    ['9223372036854770000', UNIX_MILLISECONDS, 2 ** 53 - 1],
     ['9223372036854775807', SECONDS, INVALID_EXPIRE],
     ['abc', SECONDS, NOT_INTEGER],
   ])('%s %j', (text, form, expected) => {

@@ -2,9 +2,10 @@
  * Expiry times in commands, turned into Unix milliseconds. Each command family has its own rule for times that are not
  * in the future: options of SET and GETEX must be positive, EXPIRE deletes.
  *
- * Times above EXPIRY_MS_MAX are refused with the error that Redis has for times above 2^63.
+ * As in Redis, times above 2^63 milliseconds are refused. Those between EXPIRY_MS_MAX and that are taken as EXPIRY_MS_MAX:
+ * clients use them for "as good as never".
  */
-import { INT64_MIN, parseInt64 } from '@diststore/base';
+import { INT64_MAX, INT64_MIN, parseInt64 } from '@diststore/base';
 
 import { EXPIRY_MS_MAX } from './limits.js';
 import { NameIndex } from './name-index.js';
@@ -60,8 +61,11 @@ export function parseDeadline(arg: Buffer, context: ExpiryContext): Parsed<numbe
 }
 
 function toUnixMs(time: number | bigint, { form, nowMs, fullName }: ExpiryContext): Parsed<number> {
-  // Inexact only where the result is out of bounds anyway.
-  const unixMs = Number(time) * form.unitMs + (form.absolute ? 0 : nowMs);
-  if (unixMs > EXPIRY_MS_MAX) return refused(invalidExpireError(fullName));
-  return parsed(Math.max(1, unixMs));
+  const baseMs = form.absolute ? 0 : nowMs;
+  const unixMs = Number(time) * form.unitMs + baseMs;
+  if (unixMs <= EXPIRY_MS_MAX) return parsed(Math.max(1, unixMs));
+  // From here on a number is no longer exact.
+  if (BigInt(time) * BigInt(form.unitMs) > INT64_MAX - BigInt(Math.floor(baseMs)))
+    return refused(invalidExpireError(fullName));
+  return parsed(EXPIRY_MS_MAX);
 }

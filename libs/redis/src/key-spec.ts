@@ -25,6 +25,8 @@ export type KeyFlag =
 export interface KeySpec {
   readonly flags: readonly KeyFlag[];
   readonly notes?: string;
+  /** Of `variable_flags`: what this very request does with the key. */
+  readonly flagsOf?: (args: readonly Buffer[]) => readonly KeyFlag[];
   readonly begin:
     | { readonly type: 'index'; readonly index: number }
     /** Just behind `keyword`, searched from `startFrom`; from the end, backwards, when that is negative. */
@@ -107,7 +109,7 @@ export function keyPositions(specs: readonly KeySpec[], args: readonly Buffer[])
     const range = rangeOf(spec, begin, args);
     if (range === undefined || range.last >= args.length) return undefined;
     for (let index = range.first; index <= range.last; index += range.step) {
-      positions.push({ index, flags: spec.flags });
+      positions.push({ index, flags: spec.flagsOf?.(args) ?? spec.flags });
     }
   }
   return positions;

@@ -88,7 +88,7 @@ export const BIT_OFFSET_MAX = 2 ** 32 - 1;
 /** Cells of the table that LCS computes in one go: two values of 4 KiB, some 50 ms. Redis stops at eight times this. */
 export const LCS_CELLS_MAX = 16 * MIB;
 
-/** Latest expiry, in Unix milliseconds: beyond it JavaScript's numbers are not exact. In the year 287396. */
+/** Latest expiry, in Unix milliseconds: beyond it JavaScript's numbers are not exact. In the year 287396. Later: this. */
 export const EXPIRY_MS_MAX = Number.MAX_SAFE_INTEGER;
 
 /** Redis quotes this many bytes of an unknown command's name, and about as many of its arguments. */

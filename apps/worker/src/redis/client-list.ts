@@ -28,7 +28,6 @@ export function describeClient(connection: Connection): string {
     `flags=${flags === '' ? 'N' : flags}`,
     'db=0 sub=0 psub=0 ssub=0',
     `multi=${transaction.isOpen ? transaction.queued.length : -1}`,
-    `watch=${transaction.watchedCount}`,
     `qbuf=${connection.pendingInputBytes} qbuf-free=0 argv-mem=0 multi-mem=${transaction.queuedBytes} rbs=0 rbp=0`,
     `obl=0 oll=${connection.pendingCommands} omem=${connection.outputBytes}`,
     `tot-mem=${connection.pendingInputBytes + connection.outputBytes + transaction.queuedBytes}`,

@@ -128,6 +128,8 @@ export interface Connection {
   readonly pendingCommands: number;
   readonly pendingInputBytes: number;
   readonly outputBytes: number;
+  /** Whether CLIENT PAUSE holds a command of it back. */
+  readonly isPaused: boolean;
 
   /** Where the next reply is written. Call once for each. */
   beginReply(): ReplyEncoder;

@@ -417,8 +417,10 @@ describe('CLIENT', () => {
     client.send('GET', 'a');
     expect(await client.next()).toBeNull();
     expect(await other.call('GET', 'a')).toBeNull();
+    expect(await other.call('INFO', 'clients')).toMatch(/^blocked_clients:1\r$/m);
     expect(await other.call('CLIENT', 'UNPAUSE')).toBe('+OK');
     expect([await client.next(), await client.next()]).toEqual(['+OK', '1']);
+    expect(await other.call('INFO', 'clients')).toMatch(/^blocked_clients:0\r$/m);
   });
 
   it('PAUSE ends by itself', async () => {
@@ -440,6 +442,22 @@ describe('CLIENT', () => {
       /^id=1 addr=127\.0\.0\.1:\d+ laddr=127\.0\.0\.1:\d+ .*name=me .*resp=3 lib-name=lib lib-ver=\n$/,
     );
     expect(await client.call('CLIENT', 'LIST')).toMatch(/cmd=client\|list/);
+  });
+});
+
+describe('CONFIG RESETSTAT', () => {
+  it('begins to count again', async () => {
+    const client = await start();
+    await client.callAll([['GET', 'a'], ['FOO']]);
+    const before = String(await client.call('INFO', 'stats', 'commandstats'));
+    expect(before).toMatch(/^keyspace_misses:1\r$/m);
+    expect(before).toMatch(/^total_error_replies:1\r$/m);
+    expect(before).toMatch(/^cmdstat_get:calls=1,/m);
+    expect(await client.call('CONFIG', 'RESETSTAT')).toBe('+OK');
+    const after = String(await client.call('INFO', 'stats', 'commandstats'));
+    expect(after).toMatch(/^keyspace_misses:0\r$/m);
+    expect(after).toMatch(/^total_error_replies:0\r$/m);
+    expect(after).not.toContain('cmdstat_get:');
   });
 });
 

@@ -44,7 +44,7 @@ const SECTIONS: Readonly<Record<string, (port: RedisPort, facts: InfoFacts) => S
       ['maxclients', port.maxClients],
       ['client_recent_max_input_buffer', largest(({ pendingInputBytes }) => pendingInputBytes)],
       ['client_recent_max_output_buffer', largest(({ outputBytes }) => outputBytes)],
-      ['blocked_clients', 0],
+      ['blocked_clients', connections.filter(({ isPaused }) => isPaused).length],
       ['tracking_clients', 0],
     ];
   },

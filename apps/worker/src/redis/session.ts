@@ -105,6 +105,10 @@ export class Session implements Connection {
     return this.runner.pendingCommands;
   }
 
+  get isPaused(): boolean {
+    return this.held !== undefined && this.port.pauses.isOn;
+  }
+
   /** Finishes what was received, and closes. */
   drain(): void {
     this.inputEnded = true;

@@ -1,6 +1,7 @@
 /**
  * Commands that take a value as a row of bits.
  */
+import { equalsIgnoringCase } from '../ascii.js';
 import type { CommandSpec } from '../command-spec.js';
 import { keyAt, keysFrom } from '../key-spec.js';
 
@@ -26,6 +27,10 @@ export const bitmapCommands: readonly CommandSpec[] = [
       {
         ...keyAt(1, 'RW', 'access', 'update', 'variable_flags'),
         notes: 'It writes only with SET or INCRBY.',
+        flagsOf: (args) =>
+          args.slice(2).some((word) => equalsIgnoringCase(word, 'set') || equalsIgnoringCase(word, 'incrby'))
+            ? ['RW', 'access', 'update']
+            : ['RO', 'access'],
       },
     ],
     summary: 'Reads and changes integers of any width within a value.',

@@ -134,6 +134,15 @@ export const serverCommands: readonly CommandSpec[] = [
         history: [['7.0.0', 'Takes several parameters.']],
       },
       {
+        name: 'resetstat',
+        arity: 2,
+        flags: ['admin', 'noscript', 'loading', 'stale'],
+        tips: ['request_policy:all_nodes', 'response_policy:all_succeeded'],
+        summary: 'Begins again to count what INFO tells.',
+        since: '2.0.0',
+        complexity: 'O(N), N the number of commands',
+      },
+      {
         name: 'set',
         arity: -4,
         flags: ['admin', 'noscript', 'loading', 'stale'],

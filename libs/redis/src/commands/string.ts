@@ -1,6 +1,7 @@
 /**
  * Commands about values.
  */
+import { equalsIgnoringCase } from '../ascii.js';
 import type { CommandSpec } from '../command-spec.js';
 import { keyAt, keysFrom } from '../key-spec.js';
 
@@ -204,7 +205,14 @@ export const stringCommands: readonly CommandSpec[] = [
     flags: ['write', 'denyoom'],
     categories: ['string'],
     keys: [
-      { ...keyAt(1, 'RW', 'access', 'update', 'variable_flags'), notes: 'It reads the value only with GET.' },
+      {
+        ...keyAt(1, 'RW', 'access', 'update', 'variable_flags'),
+        notes: 'It reads the value only with GET.',
+        flagsOf: (args) =>
+          args.slice(3).some((option) => equalsIgnoringCase(option, 'get'))
+            ? ['RW', 'access', 'update']
+            : ['OW', 'update'],
+      },
     ],
     summary: 'Sets a value, under conditions and with an expiry if asked.',
     since: '1.0.0',

@@ -212,6 +212,13 @@ export const serverCommands: Implementations = {
   wait: special(wait),
   waitaof: special(waitaof),
   'config|get': special(configGet),
+  'config|resetstat': special(({ port }, _args, out) => {
+    port.statistics.reset();
+    for (const counts of port.commands.all()) {
+      counts.calls = counts.failedCalls = counts.rejectedCalls = counts.totalMs = 0;
+    }
+    out.ok();
+  }),
   'config|set': special(configSet),
   'module|list': special((_connection, _args, out) => out.arrayHeader(0)),
   'slowlog|get': special(slowlogGet),
