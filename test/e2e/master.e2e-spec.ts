@@ -51,7 +51,11 @@ describe('GET /master', () => {
     const { master, worker } = await startPair();
     expect(await workerOf(master, 1)).toEqual({
       index: 1,
-      urls: { http: worker.url },
+      urls: {
+        http: worker.url,
+        redis: `redis://127.0.0.1:${worker.port + 3000}`,
+        redisCluster: `redis://127.0.0.1:${worker.port + 2000}`,
+      },
       state: 'serving',
       since: ISO_TIME,
       pid: worker.process.pid,

@@ -60,7 +60,7 @@ export async function startWorker(program: Program<WorkerConfig>): Promise<void>
   const { index, url } = app.get<WorkerIdentity>(WORKER_IDENTITY);
   const redisPorts = await startRedis({
     config,
-    plans: redisPlans(config, new URL(url).hostname),
+    plans: redisPlans(config),
     self: workerIndex(index),
     keyspace,
     map: () => follower.current,

@@ -8,7 +8,7 @@ import type { Address } from '@diststore/cluster';
 import { workerIndex } from '@diststore/cluster';
 import { LEGACY_WRITES, OperationsModule } from '@diststore/http';
 import type { Program } from '@diststore/process';
-import { urlOf } from '@diststore/process';
+import { reachableHost, urlOf } from '@diststore/process';
 import {
   FreeSpace,
   openStore,
@@ -91,8 +91,7 @@ function directoryOf(config: WorkerConfig): string {
 
 /** Where others reach this worker. */
 function addressOf(config: WorkerConfig): Address {
-  const host = config.advertisedHost ?? new URL(urlOf(config.host, config.httpPort)).hostname;
-  return { host, port: config.httpPort };
+  return { host: config.advertisedHost ?? reachableHost(config.host), port: config.httpPort };
 }
 
 function storeProviders({ config }: Program<WorkerConfig>): Provider[] {
@@ -156,7 +155,7 @@ function clusterProviders({ config, lifecycle, logger }: Program<WorkerConfig>):
           recordCacheBytes: config.recordCacheBytes,
           announced: {
             http: addressOf(config),
-            ...redisAddresses(redisPlans(config, host)),
+            ...redisAddresses(redisPlans(config)),
             labels: { host: config.labelHost ?? host, zone: config.labelZone ?? '' },
             weight: config.weight,
           },

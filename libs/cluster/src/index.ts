@@ -126,7 +126,14 @@ export { decide, minInSyncGoal, REFUSAL_REASONS } from './transition.js';
 export type { Decision, DecisionContext, RefusalReason } from './transition.js';
 export { compareVer, isNewer, nextVer, sameVer } from './ver.js';
 export type { Ver } from './ver.js';
-export { httpUrlOf, PRESENCES, problemOfWorker, problemOfWorkerStep, WORKER_STATES } from './worker.js';
+export {
+  httpUrlOf,
+  PRESENCES,
+  problemOfWorker,
+  problemOfWorkerStep,
+  redisUrlOf,
+  WORKER_STATES,
+} from './worker.js';
 export type { Address, Presence, Worker, WorkerState } from './worker.js';
 export { describeCluster, describePartition, describePartitions, describeWorkers } from './description.js';
 export type { ClusterDescription, PartitionDescription, WorkerDescription } from './description.js';

@@ -1,13 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { storeAt, worker } from '../test/fixtures.js';
-import { httpUrlOf, problemOfWorker, problemOfWorkerStep, WORKER_STATES } from './worker.js';
+import { httpUrlOf, problemOfWorker, problemOfWorkerStep, redisUrlOf, WORKER_STATES } from './worker.js';
 import type { Worker } from './worker.js';
 
 describe('a worker', () => {
   it('is reached under its host name or address, IPv6 in brackets', () => {
     expect(httpUrlOf({ host: 'node-1', port: 5001 })).toBe('http://node-1:5001');
     expect(httpUrlOf({ host: '::1', port: 5001 })).toBe('http://[::1]:5001');
+    expect(redisUrlOf({ host: '::1', port: 8001 })).toBe('redis://[::1]:8001');
   });
 
   it.each<[string, Partial<Worker>]>([

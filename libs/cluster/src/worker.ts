@@ -57,8 +57,16 @@ export const WEIGHT_MAX = 1000;
 export const HOST_LENGTH_MAX = 253;
 export const LABEL_LENGTH_MAX = 64;
 
-export function httpUrlOf({ host, port }: Address): string {
-  return host.includes(':') ? `http://[${host}]:${port}` : `http://${host}:${port}`;
+export function httpUrlOf(address: Address): string {
+  return `http://${authorityOf(address)}`;
+}
+
+export function redisUrlOf(address: Address): string {
+  return `redis://${authorityOf(address)}`;
+}
+
+function authorityOf({ host, port }: Address): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** What is wrong with the record taken by itself, or undefined. */

@@ -82,6 +82,11 @@ export async function listen(
 
 /** `http://host:port`, with an address that a client on this machine can use. */
 export function urlOf(host: string, port: number): string {
-  const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+  const reachable = reachableHost(host);
   return reachable.includes(':') ? `http://[${reachable}]:${port}` : `http://${reachable}:${port}`;
+}
+
+/** Under which others on this machine reach who listens on `host`, which may stand for all addresses. No brackets. */
+export function reachableHost(host: string): string {
+  return host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
 }

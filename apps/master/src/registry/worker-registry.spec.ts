@@ -82,7 +82,8 @@ describe('WorkerRegistry', () => {
   afterEach(stopMaster);
 
   it('welcomes a new worker with the cluster id and the pace of its reports', async () => {
-    expect(await registry.register(1, asking())).toEqual({
+    const redisCluster = { host: '::1', port: 7001 };
+    expect(await registry.register(1, asking({ redisCluster }))).toEqual({
       clusterId: state.map.settings.clusterId,
       heartbeatMs: HEARTBEAT_MS,
       generation: 1,
@@ -93,7 +94,7 @@ describe('WorkerRegistry', () => {
     expect(registry.view(1)).toMatchObject({
       index: 1,
       state: 'starting',
-      urls: { http: 'http://127.0.0.1:5001' },
+      urls: { http: 'http://127.0.0.1:5001', redis: null, redisCluster: 'redis://[::1]:7001' },
     });
   });
 

@@ -18,7 +18,7 @@ import type {
   TimingName,
   Welcomed,
 } from '@diststore/cluster';
-import { admit, httpUrlOf, type Worker, workerIndex } from '@diststore/cluster';
+import { admit, httpUrlOf, redisUrlOf, type Worker, workerIndex } from '@diststore/cluster';
 import type { Log } from '@diststore/process';
 
 import type { ClusterState, MemberRow } from '../cluster/cluster-state.js';
@@ -27,9 +27,18 @@ import type { Recovery } from '../configuration/recovery.js';
 /** `unheard`: known from before the master started, and not heard from since. */
 export type WorkerState = 'unheard' | 'starting' | 'serving' | 'draining' | 'silent';
 
+/** Where clients reach a worker; null: it has no such port. */
+export interface WorkerUrls {
+  readonly http: string;
+  /** For Redis clients of a single server. */
+  readonly redis: string | null;
+  /** For Redis clients of a cluster. */
+  readonly redisCluster: string | null;
+}
+
 export interface WorkerView {
   readonly index: number;
-  readonly urls: { readonly http: string };
+  readonly urls: WorkerUrls;
   readonly state: WorkerState;
   /** ISO 8601: when it was last seen to enter that state. */
   readonly since: string;
@@ -131,7 +140,11 @@ export class WorkerRegistry {
     const sinceMs = presence === undefined ? this.startedMs : this.sinceMs(presence, state);
     return {
       index,
-      urls: { http: httpUrlOf(worker.http) },
+      urls: {
+        http: httpUrlOf(worker.http),
+        redis: worker.redisGateway && redisUrlOf(worker.redisGateway),
+        redisCluster: worker.redisCluster && redisUrlOf(worker.redisCluster),
+      },
       state,
       since: new Date(sinceMs).toISOString(),
       pid: row.pid,

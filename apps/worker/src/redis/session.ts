@@ -64,8 +64,8 @@ export class Session implements Connection {
     private readonly socket: Socket,
     readonly id: number,
   ) {
-    this.address = `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`;
-    this.localAddress = `${socket.localAddress ?? ''}:${socket.localPort ?? 0}`;
+    this.address = addressText(socket.remoteAddress, socket.remotePort);
+    this.localAddress = addressText(socket.localAddress, socket.localPort);
     this.createdMs = this.lastActiveMs = performance.now();
     this.decoder = new RequestDecoder(port.requestLimits);
     this.runner = new CommandRunner(this);
@@ -282,3 +282,8 @@ export class Session implements Connection {
 
 /** `empty`: everything received was started; `waiting`: for what is under way, or the next turn. */
 type Stopped = 'empty' | 'full' | 'waiting';
+
+/** As CLIENT LIST has it: an IPv6 address in brackets. */
+function addressText(host = '', port = 0): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}

@@ -1,7 +1,7 @@
 /** Opens the Redis ports that a worker is configured for, and says where others reach them. */
 import type { Clock } from '@diststore/base';
 import type { Address, ClusterMap, WorkerIndex } from '@diststore/cluster';
-import type { Log } from '@diststore/process';
+import { type Log, reachableHost } from '@diststore/process';
 
 import type { RedisMode } from './implementation.js';
 import type { RedisKeyspace } from './redis-keyspace.js';
@@ -24,6 +24,7 @@ export interface RedisConfig {
   readonly redisOutputBytes: number;
   readonly maxValueBytes: number;
   readonly host: string;
+  readonly advertisedHost: string | undefined;
   readonly httpPort: number;
   readonly standalone: boolean;
 }
@@ -35,12 +36,9 @@ export interface RedisPlan {
   readonly announced: Address;
 }
 
-/**
- * The ports that this configuration asks for. A worker that stands alone has no cluster port: its keys have no slots.
- * @param host under which others reach this worker.
- */
-export function redisPlans(config: RedisConfig, host: string): readonly RedisPlan[] {
-  const announcedHost = config.redisAdvertisedHost ?? host;
+/** The ports that this configuration asks for. A worker that stands alone has no cluster port: its keys have no slots. */
+export function redisPlans(config: RedisConfig): readonly RedisPlan[] {
+  const announcedHost = config.redisAdvertisedHost ?? config.advertisedHost ?? reachableHost(config.host);
   const clusterPort = config.standalone ? 0 : (config.redisPort ?? config.httpPort + REDIS_PORT_OFFSET);
   const gatewayPort = config.redisGatewayPort ?? config.httpPort + REDIS_GATEWAY_PORT_OFFSET;
   const plans: RedisPlan[] = [];
