@@ -14,13 +14,18 @@ export interface RedisCluster {
 }
 
 /** A master and so many workers; resolves when every partition has a primary, and every worker knows it. */
-export async function startRedisCluster(box: Sandbox, count: number): Promise<RedisCluster> {
-  const master = await box.startMaster({ flags: [`--bootstrap-expect=${count}`, '--partitions=16'] });
+export async function startRedisCluster(
+  box: Sandbox,
+  count: number,
+  { partitions = 16 }: { readonly partitions?: number } = {},
+): Promise<RedisCluster> {
+  const flags = [`--bootstrap-expect=${count}`, `--partitions=${partitions}`];
+  const master = await box.startMaster({ flags });
   const workers: RedisWorker[] = [];
   for (let index = 1; index <= count; index++) {
     const port = await freePorts(2);
-    const flags = [`--redis-port=${port}`, `--redis-gateway-port=${port + 1}`];
-    const app = await box.startWorker({ index, masterUrl: master.url, flags });
+    const redisFlags = [`--redis-port=${port}`, `--redis-gateway-port=${port + 1}`];
+    const app = await box.startWorker({ index, masterUrl: master.url, flags: redisFlags });
     workers.push({ app, clusterPort: port, gatewayPort: port + 1 });
   }
   for (const { app } of workers) {
