@@ -1,7 +1,7 @@
 /** docs/redis.md: its commands and programs print what it says they print. */
 import { execFile, execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { promisify } from 'node:util';
+import { promisify, stripVTControlCharacters } from 'node:util';
 
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { transform } from '@swc/core';
@@ -49,8 +49,7 @@ function patternOf(output: string): RegExp {
 
 /** Without colours, and of lines that were written over only what stayed. */
 function asSeen(output: string): string {
-  return output
-    .replaceAll(/\x1b\[[0-9;]*m/g, '')
+  return stripVTControlCharacters(output)
     .split('\n')
     .map((line) => line.slice(line.lastIndexOf('\r') + 1).trimEnd())
     .filter((line) => line !== '')
