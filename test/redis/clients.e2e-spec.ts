@@ -152,6 +152,39 @@ describe.each([
   });
 });
 
+function messageOf(error: unknown): string {
+  return (error as Error).message;
+}
+
+describe('READONLY', () => {
+  it('reads on any worker that has a replica, which is every one of three, until READWRITE', async () => {
+    const writer = new Redis6(gatewayPort(0), HOST);
+    await writer.set('ro', 'value');
+    try {
+      const answers: string[] = [];
+      for (const worker of [0, 1, 2]) {
+        const redis = new Redis6(clusterPort(worker), HOST);
+        try {
+          const direct = await redis.get('ro').catch(messageOf);
+          await redis.readonly();
+          // A replica may not have heard yet that the write is committed.
+          await sandbox().eventually('the replica has it', async () => (await redis.get('ro')) === 'value');
+          const write = await redis.set('ro', 'value').catch(messageOf);
+          expect(write === 'OK').toBe(direct === 'value');
+          await redis.readwrite();
+          expect(await redis.get('ro').catch(messageOf)).toBe(direct);
+          answers.push(direct?.replace(/ .*/, '') ?? 'nothing');
+        } finally {
+          redis.disconnect();
+        }
+      }
+      expect(answers.sort()).toEqual(['MOVED', 'MOVED', 'value']);
+    } finally {
+      writer.disconnect();
+    }
+  });
+});
+
 function isInstalled(program: string): boolean {
   try {
     execFileSync(program, ['--version']);

@@ -21,6 +21,7 @@ export class MemoryKeyspace implements RedisKeyspace {
   /** As of the newest decided write, and as of the newest durable one. */
   private readonly newest: Rows = new Map();
   private readonly durable: Rows = new Map();
+  private behind: Rows | undefined;
   private round: Promise<void> | undefined;
   private seq = 0;
   /** Rounds of writes that became durable together. */
@@ -29,6 +30,7 @@ export class MemoryKeyspace implements RedisKeyspace {
   /** Operations whose answer waits until the test lets it go. */
   gate: Promise<void> | undefined;
   failure: StoreError | undefined;
+  staleFailure: StoreError | undefined;
   nowMs: () => number = Date.now;
 
   constructor(
@@ -36,6 +38,7 @@ export class MemoryKeyspace implements RedisKeyspace {
     private readonly options: {
       readonly maxValueBytes: number;
       readonly isElsewhere?: (partition: PartitionId) => boolean;
+      readonly hasReplica?: (partition: PartitionId) => boolean;
     } = { maxValueBytes: 16 * 1024 * 1024 },
   ) {}
 
@@ -47,6 +50,21 @@ export class MemoryKeyspace implements RedisKeyspace {
     this.check(key);
     const found = (): RedisFound => ({ record: this.live(this.durable.get(key.toString('latin1'))) });
     return this.options.isElsewhere?.(this.partitionOf(key)) === true ? nextTurn().then(found) : found();
+  }
+
+  /** As if the replica here had fallen behind: it has what was durable when `fallBehind` was called. */
+  async getAs(key: Buffer): Promise<RedisFound> {
+    await nextTurn();
+    if (this.staleFailure !== undefined) throw this.staleFailure;
+    return { record: this.live((this.behind ?? this.durable).get(key.toString('latin1'))) };
+  }
+
+  fallBehind(): void {
+    this.behind = new Map(this.durable);
+  }
+
+  hasReplica(partition: PartitionId): boolean {
+    return this.options.hasReplica?.(partition) ?? true;
   }
 
   async perform(operation: Operation): Promise<RedisDone> {

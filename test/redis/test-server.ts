@@ -1,5 +1,5 @@
 /** A Redis port over a keyspace in memory, for tests. */
-import type { ClusterMap } from '@diststore/cluster';
+import type { ClusterMap, PartitionId } from '@diststore/cluster';
 import { workerIndex } from '@diststore/cluster';
 import { systemClock } from '@diststore/process';
 
@@ -15,13 +15,18 @@ export interface TestServer {
 }
 
 export async function startTestServer(
-  options: Partial<RedisServerOptions> & { map?: ClusterMap; remoteWorkers?: boolean } = {},
+  options: Partial<RedisServerOptions> & {
+    map?: ClusterMap;
+    remoteWorkers?: boolean;
+    hasReplica?: (partition: PartitionId) => boolean;
+  } = {},
 ): Promise<TestServer> {
-  const { map = testMap(), remoteWorkers = false, ...rest } = options;
+  const { map = testMap(), remoteWorkers = false, hasReplica, ...rest } = options;
   const maxValueBytes = rest.maxValueBytes ?? 16 * 1024 * 1024;
   const keyspace = new MemoryKeyspace(map, {
     maxValueBytes,
     isElsewhere: (partition) => remoteWorkers && map.primaryOf(partition)?.worker !== 1,
+    ...(hasReplica === undefined ? {} : { hasReplica }),
   });
   const warnings: string[] = [];
   const fatal: unknown[] = [];

@@ -96,6 +96,11 @@ export class Keyspace {
     return { record, holders: this.router.routeTo(partition), served: 'stale', lagMs };
   }
 
+  /** Whether a stale read of the partition is answered here. */
+  hasReplica(partition: PartitionId): boolean {
+    return this.here.replica(partition) !== undefined;
+  }
+
   /**
    * Does the operation where its keys are, and resolves when it is durable on every replica. For a clear, see `clear`.
    * REQUIRES: its buffers do not change until this settles.

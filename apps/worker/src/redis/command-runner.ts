@@ -30,6 +30,7 @@ import type {
 } from './implementation.js';
 import { InFlight, type Use } from './in-flight.js';
 import { PENDING_BYTES_MAX, PENDING_COMMANDS_MAX, PENDING_READS_MAX } from './redis-limits.js';
+import type { Reader } from './redis-keyspace.js';
 import { ReplyQueue } from './reply-queue.js';
 
 const QUEUE_FULL_ERROR = errorReply('ERR too many commands, or too large ones, in one MULTI');
@@ -134,9 +135,10 @@ export class CommandRunner {
         return undefined;
     }
     const redirection = this.port.redirectionOf(key);
-    if (redirection !== undefined) return this.answer(bound, redirection);
+    const reader = this.readerOf([key], redirection);
+    if (reader === undefined) return this.answer(bound, redirection as ErrorReply);
     try {
-      const found = this.port.keyspace.get(key);
+      const found = reader.get(key);
       if (!(found instanceof Promise)) {
         this.port.statistics.countRead(found.record !== undefined);
         reply(found.record, args, this.beginReply(), this.port.context);
@@ -155,6 +157,12 @@ export class CommandRunner {
     } catch (error) {
       return this.answer(bound, this.replyOf(error));
     }
+  }
+
+  /** Who answers a read; undefined: it is redirected. */
+  private readerOf(keys: readonly Buffer[], redirection: ErrorReply | undefined): Reader | undefined {
+    if (redirection === undefined) return this.port.keyspace;
+    return this.connection.readOnly ? this.port.staleReaderOf(keys) : undefined;
   }
 
   private startWrite(bound: BoundCommand, { operation: build, reply }: WriteOne, args: Arguments): Started {
@@ -195,12 +203,13 @@ export class CommandRunner {
     const use = this.useOf(keys, isWrite, args);
     if (use === undefined) return undefined;
     const redirection = port.redirectionOfAll(keys);
-    if (redirection !== undefined) return this.answer(bound, redirection);
+    const reader = isWrite && redirection !== undefined ? undefined : this.readerOf(keys, redirection);
+    if (reader === undefined) return this.answer(bound, redirection as ErrorReply);
     try {
       if (implementation.kind === 'read-many') {
         const refused = implementation.check?.(args);
         if (refused !== undefined) return this.answer(bound, refused);
-        const records = readMany(port.keyspace, keys);
+        const records = readMany(reader, keys);
         const write = (found: readonly (StoredValue | undefined)[], out: ReplyEncoder): void => {
           for (const record of found) port.statistics.countRead(record !== undefined);
           implementation.reply(found, args, out);

@@ -3,6 +3,7 @@
  * that cannot hold: clusters, partitions on other workers, transactions across slots, scans, WATCH.
  */
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { StoreError } from '@diststore/base';
 import { ClusterMap, slotOf } from '@diststore/cluster';
 
 import { conformanceGroups, normalised, wordsOf } from '../../../../test/redis/conformance.js';
@@ -77,7 +78,49 @@ describe('on the cluster port', () => {
     await client.call('MULTI');
     expect(await client.call('GET', other)).toBe(moved);
     expect(await client.call('EXEC')).toMatch(/^-EXECABORT/);
+  });
+
+  it('READONLY has a replica that is here answer reads, and READWRITE ends it', async () => {
+    const hasReplica = (partition: number): boolean => partition !== map.partitionOf(Buffer.from(keyOf(3)));
+    const client = await start({ mode: 'cluster', map, hasReplica });
+    const [own, other, absent] = [keyOf(1), keyOf(2), keyOf(3)];
+    const slot = slotOf(Buffer.from(other));
+    const moved = `-MOVED ${slot} 127.0.0.1:7002`;
+    const { keyspace } = server;
+    const put = (key: string, value: string) =>
+      keyspace.perform({
+        type: 'put',
+        key: Buffer.from(key),
+        value: Buffer.from(value),
+        contentType: undefined,
+        expiry: { type: 'never' },
+        conditions: [],
+        returnOld: false,
+      });
+    await put(own, 'old');
+    await put(other, 'old');
+    keyspace.fallBehind();
+    await put(own, 'new');
+    await put(other, 'new');
+
     expect(await client.call('READONLY')).toBe('+OK');
+    expect(await client.call('CLIENT', 'INFO')).toContain(' flags=r ');
+    // What it is the primary of it reads as such.
+    expect(await client.call('GET', own)).toBe('new');
+    expect(await client.call('GET', other)).toBe('old');
+    expect(await client.call('MGET', other, other)).toEqual(['old', 'old']);
+    expect(await client.call('EXISTS', other)).toBe(1);
+    expect(await client.call('GET', absent)).toMatch(/^-MOVED \d+ 127\.0\.0\.1:7003$/);
+    expect(await client.call('MGET', own, other)).toMatch(/^-CROSSSLOT/);
+    for (const command of [
+      ['SET', other, 1],
+      ['DEL', other],
+    ])
+      expect(await client.call(...command)).toBe(moved);
+    keyspace.staleFailure = new StoreError('retry-later', 'It is being made anew.');
+    expect(await client.call('GET', other)).toBe('new');
+
+    expect(await client.call('READWRITE')).toBe('+OK');
     expect(await client.call('GET', other)).toBe(moved);
   });
 

@@ -14,7 +14,7 @@ import {
   TRANSACTION_OPERATIONS_MAX,
 } from '@diststore/data';
 
-import type { RedisDone, RedisFound, RedisKeyspace } from './redis-keyspace.js';
+import type { Reader, RedisDone, RedisFound, RedisKeyspace } from './redis-keyspace.js';
 import { GROUPS_AT_ONCE_MAX, KEYS_AT_ONCE_MAX, PENDING_READS_MAX, REPLY_BYTES_MAX } from './redis-limits.js';
 
 type Records = (StoredValue | undefined)[];
@@ -43,7 +43,7 @@ function doneOf({ record }: RedisFound): RedisDone {
  * The records of all keys, in order; at once when all are here and in memory.
  * @throws StoreError bad-request: together they are larger than REPLY_BYTES_MAX.
  */
-export function readMany(keyspace: RedisKeyspace, keys: readonly Buffer[]): Records | Promise<Records> {
+export function readMany(keyspace: Reader, keys: readonly Buffer[]): Records | Promise<Records> {
   const records: Records = [];
   let bytes = 0;
   for (let i = 0; i < keys.length; i++) {
@@ -58,7 +58,7 @@ export function readMany(keyspace: RedisKeyspace, keys: readonly Buffer[]): Reco
 }
 
 async function readRest(
-  keyspace: RedisKeyspace,
+  keyspace: Reader,
   keys: readonly Buffer[],
   { records, bytes, started }: { records: Records; bytes: number; started: Promise<RedisFound> },
 ): Promise<Records> {
@@ -85,7 +85,7 @@ async function readRest(
 }
 
 /** Reads in the next turn. */
-async function later(keyspace: RedisKeyspace, key: Buffer): Promise<RedisFound> {
+async function later(keyspace: Reader, key: Buffer): Promise<RedisFound> {
   await new Promise((resolve) => setImmediate(resolve));
   return keyspace.get(key);
 }

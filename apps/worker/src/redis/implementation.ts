@@ -20,7 +20,7 @@ import type {
 
 import type { CursorTable } from './cursor-table.js';
 import type { Pauses } from './pauses.js';
-import type { RedisKeyspace } from './redis-keyspace.js';
+import type { Reader, RedisKeyspace } from './redis-keyspace.js';
 import type { SlotMap } from './slot-map.js';
 import type { SlowLog } from './slow-log.js';
 import type { Statistics } from './statistics.js';
@@ -183,6 +183,8 @@ export interface RedisPort {
   redirectionOfAll(keys: readonly Buffer[]): ErrorReply | undefined;
   /** Why one operation may not touch all these keys; undefined when it may. */
   crossSlotErrorOf(keys: readonly Buffer[]): ErrorReply | undefined;
+  /** Who reads these keys for a connection that said READONLY, where they would be redirected: a replica that is here. */
+  staleReaderOf(keys: readonly Buffer[]): Reader | undefined;
   /** Whether this worker does the writes of this key itself. */
   isHere(key: Buffer): boolean;
   /** Counts a command. @param durationMs that it took here: waiting for a disk or another worker is not in it. */

@@ -24,6 +24,10 @@ export interface RedisPage {
 export interface RedisKeyspace {
   /** Answers at once when it can. @throws StoreError */
   get(key: Buffer): RedisFound | Promise<RedisFound>;
+  /** As `get`, from the replica that is here, as far as it has come. @throws StoreError retry-later: it is not to be read */
+  getAs(key: Buffer, consistency: 'stale'): Promise<RedisFound>;
+  /** Whether this worker has a replica of the partition, in whatever role. */
+  hasReplica(partition: PartitionId): boolean;
   /** REQUIRES: all keys lie in one partition. @throws StoreError */
   perform(operation: Operation): Promise<RedisDone>;
   partitionOf(key: Buffer): PartitionId;
@@ -38,6 +42,9 @@ export interface RedisKeyspace {
   counts(partition: PartitionId): Promise<{ readonly keys: number; readonly bytes: number }>;
   clear(): Promise<unknown>;
 }
+
+/** Who answers reads. */
+export type Reader = Pick<RedisKeyspace, 'get'>;
 
 export interface RedisCluster {
   readonly self: WorkerIndex;

@@ -15,7 +15,7 @@ import { ALL_IMPLEMENTATIONS } from './commands/index.js';
 import { CursorTable } from './cursor-table.js';
 import type { BoundCommand, Connection, Context, RedisMode, RedisPort } from './implementation.js';
 import { Pauses } from './pauses.js';
-import type { RedisCluster, RedisKeyspace } from './redis-keyspace.js';
+import type { Reader, RedisCluster, RedisFound, RedisKeyspace } from './redis-keyspace.js';
 import { CLIENTS_MAX_DEFAULT, INCOMPLETE_BYTES_MAX, OUTPUT_BYTES_MAX, SWEEP_MS } from './redis-limits.js';
 import { Session } from './session.js';
 import { SlotMap } from './slot-map.js';
@@ -68,6 +68,7 @@ export class RedisServer implements RedisPort {
   maxClients: number;
   idleTimeoutMs: number;
 
+  private readonly staleReader: Reader;
   private readonly server: Server;
   private readonly sessionsById = new Map<number, Session>();
   private sweeping: NodeJS.Timeout | undefined;
@@ -79,6 +80,7 @@ export class RedisServer implements RedisPort {
     const { clock, maxValueBytes, port, host } = options;
     this.mode = options.mode;
     this.keyspace = options.keyspace;
+    this.staleReader = { get: (key) => getStale(options.keyspace, key) };
     this.clock = clock;
     this.log = options.log;
     this.startedMs = performance.now();
@@ -155,6 +157,13 @@ export class RedisServer implements RedisPort {
 
   crossSlotErrorOf(keys: readonly Buffer[]): ErrorReply | undefined {
     return this.slots.crossSlotErrorOf(keys);
+  }
+
+  staleReaderOf(keys: readonly Buffer[]): Reader | undefined {
+    const { keyspace, slots } = this;
+    if (this.mode === 'gateway' || slots.map?.partitions === undefined) return undefined;
+    if (slots.crossSlotErrorOf(keys) !== undefined) return undefined;
+    return keyspace.hasReplica(keyspace.partitionOf(keys[0] as Buffer)) ? this.staleReader : undefined;
   }
 
   isHere(key: Buffer): boolean {
@@ -234,6 +243,16 @@ export class RedisServer implements RedisPort {
   private sweep(): void {
     const nowMs = performance.now();
     for (const session of this.connections()) session.sweep(nowMs, this.idleTimeoutMs);
+  }
+}
+
+/** While the replica here is not to be read, because it is being made anew, the primary answers. */
+async function getStale(keyspace: RedisKeyspace, key: Buffer): Promise<RedisFound> {
+  try {
+    return await keyspace.getAs(key, 'stale');
+  } catch (error) {
+    if (!isStoreError(error, 'retry-later')) throw error;
+    return keyspace.get(key);
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * The cluster map as Redis clients see it: every worker is a master of the slots that it is primary for, and none has
- * replicas, so that each node has one role. Reads that may be stale are not offered on these ports yet: READONLY is
- * accepted and changes nothing.
+ * replicas, so that each node has one role. Any of them answers reads of what it has a replica of, whoever is primary,
+ * for a connection that said READONLY.
  *
  * A worker without a cluster port cannot be named in a MOVED; whoever is asked for its slots forwards.
  */
