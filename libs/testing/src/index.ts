@@ -26,6 +26,7 @@ export {
   runSeed,
   Scenario,
   SEEDED_BUGS,
+  SeededRandom,
   SimulatedDisk,
   SimulatedMaster,
   Simulation,

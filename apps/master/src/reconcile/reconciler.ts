@@ -240,11 +240,17 @@ export class Reconciler {
     if (estimate.elapsedMs < PROGRESS_AFTER_MS || nowMs < this.nextReportMs) return;
     this.nextReportMs = nowMs + PROGRESS_EVERY_MS;
     const { replicasToGo, replicasDone, estimateMs } = estimate;
+    const { bytes } = this.view();
     this.options.log.log(
       `Moving replicas: ${replicasDone} copied, ${replicasToGo} to go` +
+        (bytes === null ? '' : `, about ${mebibytes(bytes)}`) +
         (estimateMs === undefined ? '' : `, about ${seconds(estimateMs)} more`),
     );
   }
+}
+
+function mebibytes(bytes: number): string {
+  return `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 }
 
 function seconds(ms: number): string {

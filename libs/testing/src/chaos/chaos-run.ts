@@ -83,6 +83,7 @@ export async function runChaos(sandbox: Sandbox, options: ChaosOptions): Promise
     const recoveredAfterMs = nowMs() - calmFromMs;
     workload.stop();
     await load;
+    await workload.readBack();
     return { history, violations: history.violations(), faults: nemesis.done, recoveredAfterMs };
   } finally {
     clearInterval(progress);

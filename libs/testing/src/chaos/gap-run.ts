@@ -174,7 +174,7 @@ class Writers {
       return;
     }
     this.counts.failed += 1;
-    if (status === 503) this.history.addFailure();
+    if (status === 503) this.history.addFailure(status);
     else this.history.add({ ...what, end: Infinity, certain: false, partition });
   }
 }

@@ -34,6 +34,8 @@ export class History {
   acknowledgedWrites = 0;
   unknown = 0;
   failed = 0;
+  /** How many failed with which status. */
+  readonly failures = new Map<number, number>();
 
   add(operation: Recorded): void {
     this.operations += 1;
@@ -50,10 +52,11 @@ export class History {
     else times.push(end);
   }
 
-  /** Something that certainly did not happen: it says nothing of the data. */
-  addFailure(): void {
+  /** Something that certainly did not happen: it says nothing of the data. `status`: 0 where nobody answered. */
+  addFailure(status: number): void {
     this.operations += 1;
     this.failed += 1;
+    this.failures.set(status, (this.failures.get(status) ?? 0) + 1);
   }
 
   /** All that cannot be explained. */

@@ -4,6 +4,7 @@
  * Each value is a number that is never used again, so a value names its write. Keys are used for a while and then left
  * for new ones: what a key's history can explain is searched for, and short histories are searched to the end.
  */
+import { eventually } from '../eventually.js';
 import type { HttpClient } from '../http-client.js';
 import type { SeededRandom } from '../simulation/random.js';
 import type { History, Recorded } from './history.js';
@@ -19,6 +20,8 @@ export interface WorkloadOptions {
   /** Pause of a client between two operations. */
   readonly pauseMs: number;
   readonly timeoutMs: number;
+  /** What is answered with 503 is asked again for so long. Default: not at all. */
+  readonly retryForMs?: number;
   nowMs(): number;
 }
 
@@ -40,8 +43,13 @@ interface Key {
   known: Known | undefined;
 }
 
-/** What an answer means for the history; undefined when it certainly did nothing. */
-type Outcome = Pick<Recorded, 'type' | 'value' | 'expected' | 'certain' | 'partition'> | undefined;
+type Happened = Pick<Recorded, 'type' | 'value' | 'expected' | 'certain' | 'partition'>;
+/** What an answer means for the history. It certainly did nothing: the status, 0 where nobody answered. */
+type Outcome = Happened | number;
+
+const UNAVAILABLE = 503;
+/** As `Retry-After` would be for people; a test has less time. */
+const RETRY_AFTER_MS = 50;
 
 export class Workload {
   private stopping = false;
@@ -60,6 +68,21 @@ export class Workload {
 
   stop(): void {
     this.stopping = true;
+  }
+
+  /** Reads every key that was ever used, many of which were left before the last faults. Rejects when one cannot be read. */
+  async readBack(): Promise<void> {
+    const { endpoints, history, nowMs } = this.options;
+    for (let i = 0; i < this.nextKey; i += 1) {
+      const { worker, http } = endpoints[i % endpoints.length] as (typeof endpoints)[number];
+      const key: Key = { name: `key-${i}`, operations: 0, known: undefined };
+      const call = nowMs();
+      const read = await eventually(`${key.name} can be read`, async () => {
+        const outcome = await this.read(http, `/v1/kv/${key.name}`, key);
+        return typeof outcome !== 'number' && outcome;
+      });
+      history.add({ ...read, key: key.name, client: 0, worker, call, end: nowMs() });
+    }
   }
 
   private newKey(): Key {
@@ -82,9 +105,14 @@ export class Workload {
     const { worker, http } = random.pick(endpoints);
     const kind = random.pick(KINDS);
     const call = this.options.nowMs();
-    const outcome = await this.perform(http, key, kind);
+    let outcome = await this.perform(http, key, kind);
+    const { retryForMs = 0 } = this.options;
+    while (outcome === UNAVAILABLE && this.options.nowMs() - call < retryForMs) {
+      await new Promise((resolve) => setTimeout(resolve, RETRY_AFTER_MS));
+      outcome = await this.perform(http, key, kind);
+    }
     const now = this.options.nowMs();
-    if (outcome === undefined) history.addFailure();
+    if (typeof outcome === 'number') history.addFailure(outcome);
     else
       history.add({ ...outcome, key: key.name, client, worker, call, end: outcome.certain ? now : Infinity });
   }
@@ -118,10 +146,10 @@ export class Workload {
     try {
       answer = await http.get(target, { timeoutMs: this.options.timeoutMs });
     } catch {
-      return undefined;
+      return 0;
     }
     if (answer.status === 404) return { ...READ, value: 0 };
-    if (answer.status !== 200) return undefined;
+    if (answer.status !== 200) return answer.status;
     const value = Number(answer.text);
     key.known = { version: String(answer.headers['etag']), value };
     return { ...READ, value };
@@ -138,7 +166,7 @@ export class Workload {
       answer = await send();
     } catch (error) {
       // Nobody listened: nothing was sent. Anything else leaves it open.
-      return (error as { code?: unknown }).code === 'ECONNREFUSED' ? undefined : unknown;
+      return (error as { code?: unknown }).code === 'ECONNREFUSED' ? 0 : unknown;
     }
     const { status } = answer;
     if (status === 200 || status === 201) {
@@ -148,8 +176,7 @@ export class Workload {
     }
     // A delete of nothing is a read of nothing.
     if (status === 404 && what.type === 'delete') return { ...READ, value: 0 };
-    const isDefinite = DEFINITE.has(status);
-    return isDefinite ? undefined : unknown;
+    return DEFINITE.has(status) ? status : unknown;
   }
 }
 

@@ -13,3 +13,4 @@ export type { SimulationResult } from './simulation.js';
 export { SimulatedDisk } from './simulated-disk.js';
 export type { PartitionRows } from './simulated-disk.js';
 export { SimulatedMaster } from './simulated-master.js';
+export { SeededRandom } from './random.js';
