@@ -41,6 +41,7 @@ import {
   MemoryStorage,
   replicaRanges,
 } from '@diststore/storage';
+import type { Storage } from '@diststore/storage';
 import { eventually, FaultyStorage, TemporaryDirectory } from '@diststore/testing';
 
 import { standaloneMap } from '../cluster/standalone.js';
@@ -441,6 +442,14 @@ function codeOf(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : String(error);
 }
 
+/** Changes a bit of the stored value. */
+async function damage(storage: Storage, name: string): Promise<void> {
+  const row = dataKey(P, key(name));
+  const value = Buffer.from(storage.getSync(row) as Buffer);
+  value.writeUInt8(value.readUInt8(value.length - 1) ^ 1, value.length - 1);
+  await storage.write([{ type: 'put', key: row, value }]);
+}
+
 const open: Cluster[] = [];
 
 describe('ReplicaHost', () => {
@@ -672,6 +681,51 @@ describe('ReplicaHost', () => {
     await eventually('it has everything', () =>
       [0, 1, 2, 3, 4].every((i) => cluster.worker(3).stored(`k${i}`) === `v${i}`),
     );
+  });
+
+  it('makes a replica anew of which a record is damaged, wherever that is met, and answers from another one', async () => {
+    const cluster = await Cluster.of(3);
+    cluster.master.create(P, [1, 2, 3]);
+    for (const name of ['a', 'b', 'c']) await cluster.perform(put(name, `${name}1`));
+    const readers = {
+      a: () => cluster.get('a'),
+      b: () =>
+        cluster.perform(put('b', 'b2', { conditions: [{ type: 'value', equals: Buffer.from('b1') }] })),
+    };
+    for (const [name, read] of Object.entries(readers)) {
+      const primary = await cluster.primaryOf();
+      await eventually('it is in the data', () => primary.stored(name) === `${name}1`);
+      await damage(primary.storage, name);
+      const { incarnation: before } = memberOf(
+        cluster.master.configuration().insync,
+        primary.index,
+      ) as Member;
+      await read();
+      await eventually('it was erased', () => primary.erased === 1);
+      await cluster.inSync([1, 2, 3]);
+      const after = memberOf(cluster.master.configuration().insync, primary.index) as Member;
+      expect(after.incarnation).not.toBe(before);
+      await eventually('it has everything', () => primary.stored('c') === 'c1');
+    }
+    expect(await cluster.get('a')).toBe('a1');
+    expect(await cluster.get('b')).toBe('b2');
+    // It handed over: nobody had to find out that it was gone.
+    const kinds = cluster.master.proposals.map(({ kind }) => kind);
+    expect(kinds).not.toContain('promote');
+    expect(kinds).not.toContain('remove');
+  });
+
+  it('keeps the only copy of which a record is damaged, and serves the others', async () => {
+    const cluster = await Cluster.of(1);
+    cluster.master.create(P, [1]);
+    for (const name of ['a', 'b']) await cluster.perform(put(name, name));
+    await damage(cluster.worker(1).storage, 'a');
+    const primary = (await cluster.primaryOf()).primary() as ReplicatedPartition;
+    expect(() => primary.get(key('a'))).toThrow(
+      expect.objectContaining({ code: 'record-corrupt' }) as unknown as Error,
+    );
+    expect(await cluster.get('b')).toBe('b');
+    expect(cluster.worker(1).quarantined).toEqual([]);
   });
 
   it('keeps the only copy as it is when it is bad, and does not serve it', async () => {

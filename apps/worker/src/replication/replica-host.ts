@@ -11,8 +11,9 @@
  * first message gives birth to a learner with a random name, if the target names this worker. A worker that does not
  * know yet whether it is named waits.
  *
- * Bad replicas. One whose log or rows fail their checks, or that differs from its primary, is quarantined: it says
- * nothing, so its partition goes on without it. Once the configuration counts on it no more it is erased and born
+ * Bad replicas. One whose log or rows fail their checks at the start, or that differs from its primary, is quarantined:
+ * it says nothing, so its partition goes on without it. One of which a record turns out to be damaged hands over and
+ * leaves first, which clients do not notice but by asking for that record. Once the configuration counts on it no more it is erased and born
  * again under another name. As long as it is counted on it may be all that is left of the data, so it is kept as it
  * is; the only copy of a partition thus stays down, for a person to look at.
  */
@@ -59,6 +60,7 @@ import {
   SNAPSHOTS_OUT_MAX,
   TICK_MS,
 } from './limits.js';
+import { retryLater } from './outcomes.js';
 import { ReplicaDriver } from './replica-driver.js';
 import type { Lane, Line, ReplicaNetwork } from './replica-network.js';
 import type { ReplicaObserver } from './replica-observer.js';
@@ -157,6 +159,7 @@ export class ReplicaHost {
       bytesPerSecond: SNAPSHOT_BYTES_PER_SECOND,
       observer,
       nowMs: () => this.machine.monotonicNowMs(),
+      damaged: (partition, error) => void this.onDamage(this.seat(partition), error),
       report,
     });
     this.driver = new ReplicaDriver({
@@ -220,7 +223,9 @@ export class ReplicaHost {
   seat(partition: PartitionId): Seat {
     let seat = this.seats.get(partition);
     if (seat === undefined) {
-      seat = new Seat(partition, this.options.storage, this.recordCache.open());
+      const { storage } = this.options;
+      const onDamage = (error: StoreError): StoreError => this.onDamage(this.seat(partition), error);
+      seat = new Seat(partition, storage, this.recordCache.open(), onDamage);
       seat.target = this.map?.targetOf(partition);
       this.seats.set(partition, seat);
     }
@@ -370,7 +375,10 @@ export class ReplicaHost {
       clocks.settle();
     }
     this.beacons.tick(moment.nowMs);
-    for (const seat of this.running()) this.noteRetired(seat, moment.nowMs);
+    for (const seat of this.running()) {
+      this.noteRetired(seat, moment.nowMs);
+      this.leaveIfDamaged(seat, masterReachable);
+    }
     if (this.isStopping && this.mayStop()) this.onStopped?.();
   }
 
@@ -426,11 +434,11 @@ export class ReplicaHost {
   }
 
   /**
-   * Whether a planned stop is done with this partition. The target still wants a replica here, and one that took part
+   * Whether a planned stop, or a damaged replica, is done with this partition. The target still wants a replica here, and one that took part
    * as a learner would be admitted again, and counted on by commits when the process ends.
    */
-  private hasLeft({ replica }: Seat, configuration: Configuration): boolean {
-    if (!this.isStopping || replica === undefined) return false;
+  private hasLeft({ replica, isLeaving }: Seat, configuration: Configuration): boolean {
+    if (!(this.isStopping || isLeaving) || replica === undefined) return false;
     const known = replica.configuration;
     // Whoever speaks of a version that is over has to be answered.
     if (known !== null && isNewer(known, configuration)) return false;
@@ -545,6 +553,39 @@ export class ReplicaHost {
 
   // ----------------------------------------------------------------------------------------------------- quarantine
 
+  /**
+   * A record fails its checks. While others have it this replica may go, and be made anew from theirs; the only copy
+   * stays, since everything else in it is sound.
+   * @returns what whoever met the record is told: to ask again, where another replica will answer.
+   */
+  private onDamage(seat: Seat, error: StoreError): StoreError {
+    const { replica, partition } = seat;
+    const insync = replica?.configuration?.insync ?? [];
+    if (replica === undefined || insync.every((member) => hasMember([member], replica.self))) return error;
+    if (seat.damage === undefined) {
+      seat.damage = error.message;
+      this.options.log.error(
+        `Partition ${partition} has a damaged record here: ${error.message} Others have it; this replica leaves, and is made anew.`,
+      );
+    }
+    return retryLater(partition);
+  }
+
+  /** Not without a master, who would have to take note: what is sound is served meanwhile. */
+  private leaveIfDamaged(seat: Seat, masterReachable: boolean): void {
+    const { replica, damage } = seat;
+    if (replica === undefined || damage === undefined) return;
+    if (!seat.isLeaving) {
+      if (!masterReachable || isSolePrimary(seat)) return;
+      seat.isLeaving = true;
+      this.driver.tell(seat, { type: 'shutdown' });
+    }
+    // One that leads still hands over; it is the only copy if nobody is left to take it.
+    const { role } = seat;
+    if (role !== 'primary' && role !== 'stopping' && replica.mayStop)
+      this.quarantine(seat, damage, seat.installed);
+  }
+
   private quarantine(seat: Seat, reason: string, installed: InstalledState | undefined): void {
     this.vacate(seat, 'quarantined');
     seat.problem = reason;
@@ -591,6 +632,8 @@ export class ReplicaHost {
     seat.role = 'none';
     seat.state = state;
     seat.retiredSinceMs = undefined;
+    seat.damage = undefined;
+    seat.isLeaving = false;
     this.driver.forget(seat);
   }
 

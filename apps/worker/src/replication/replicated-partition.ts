@@ -13,7 +13,6 @@ import type { WriteOperation } from '@diststore/data';
 import type { Op, ReadToken, Replica, Request, Seq } from '@diststore/replication';
 import {
   dataRange,
-  decodeRecord,
   decodeState,
   expiredRange,
   keyOfData,
@@ -112,7 +111,7 @@ export class ReplicatedPartition implements Partition {
     const records: PageRecord[] = [];
     for (const { key: row, value } of page.entries) {
       const key = keyOfData(row);
-      const record = this.visible(decodeRecord(key, value), clearedThrough);
+      const record = this.visible(this.seat.store.recordIn(key, value), clearedThrough);
       if (record === undefined) continue;
       const isWhole = record.payload.length <= payloadBytesMax;
       records.push({ key, record: isWhole ? record : { ...record, payload: NOTHING }, isWhole });

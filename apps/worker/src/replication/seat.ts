@@ -25,6 +25,7 @@ import { nameOf } from './store/replica-reads.js';
 import type { FoundForWrite, KeysToRead } from './store/replica-reads.js';
 import { asBuffer } from './store/durable-ops.js';
 import { ReplicaStore } from './store/replica-store.js';
+import type { OnDamage } from './store/replica-store.js';
 
 export type SeatState =
   /** Nothing was ever written here: there is no row 01. */
@@ -62,6 +63,10 @@ export class Seat {
   isDirty = false;
   /** Since when it is neither in sync nor wanted; monotonic. */
   retiredSinceMs: number | undefined;
+  /** A record here is damaged: the replica is to leave, so that it can be erased. It says which. */
+  damage: string | undefined;
+  /** It was told to leave because of that. */
+  isLeaving = false;
   /** Why it is quarantined. If `installed` is undefined, row 01 itself is damaged, and what it was is not known. */
   problem: string | undefined;
   private appliedWaiters: { readonly seq: Seq; readonly resolve: () => void }[] = [];
@@ -70,8 +75,9 @@ export class Seat {
     readonly partition: PartitionId,
     storage: Storage,
     private readonly records: CachedRecords,
+    onDamage: OnDamage,
   ) {
-    this.store = new ReplicaStore(storage, partition);
+    this.store = new ReplicaStore(storage, partition, onDamage);
   }
 
   /**

@@ -28,6 +28,7 @@ class Bench {
       bytesPerSecond,
       observer: { snapshot: (_partition, _to, what) => this.noted.push(what) },
       nowMs: () => this.nowMs,
+      damaged: () => undefined,
       report: (problem) => this.reports.push(problem),
     });
   }

@@ -6,6 +6,7 @@
  * second over all of them, since every byte read here is one that clients wait behind. A session beyond the bound has
  * failed at once, and the learner asks again.
  */
+import { isStoreError, type StoreError } from '@diststore/base';
 import type { PartitionId, WorkerIndex } from '@diststore/cluster';
 import type { AppliedState, SnapshotRow } from '@diststore/replication';
 
@@ -28,6 +29,8 @@ export interface SnapshotSourceOptions {
   readonly bytesPerSecond: number;
   readonly observer: ReplicaObserver;
   readonly nowMs: () => number;
+  /** A row of the partition was found damaged. */
+  readonly damaged: (partition: PartitionId, error: StoreError) => void;
   /** Something went wrong that a person may want to know. */
   readonly report: (problem: string) => void;
 }
@@ -157,6 +160,7 @@ export class SnapshotSource {
       this.options.report(
         `A snapshot of partition ${session.partition} for worker ${session.to} failed: ${reason}`,
       );
+      if (isStoreError(error, 'record-corrupt')) this.options.damaged(session.partition, error);
       session.tell({ type: 'snapshotFailed', snapshotId });
       // Also when the replica knows nothing of it any more.
       this.close(session.partition, snapshotId);

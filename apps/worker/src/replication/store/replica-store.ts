@@ -10,7 +10,8 @@
  *
  * Invariant: after a crash at any point `loadReplica` finds what was durable, or says that it may not be used.
  */
-import { invariant } from '@diststore/base';
+import { invariant, isStoreError } from '@diststore/base';
+import type { StoreError } from '@diststore/base';
 import type {
   AppliedState,
   DurableWrite,
@@ -33,6 +34,9 @@ import type { FoundForWrite, KeysToRead } from './replica-reads.js';
 import { ReplicaSnapshot } from './snapshot-rows.js';
 import { stateOp } from './state-row.js';
 
+/** Told of each record that fails its checks. @returns what whoever reads it is told. */
+export type OnDamage = (error: StoreError) => StoreError;
+
 export class ReplicaStore {
   private readonly leftovers: Leftovers;
 
@@ -40,6 +44,7 @@ export class ReplicaStore {
   constructor(
     private readonly storage: Storage,
     readonly partition: number,
+    private readonly onDamage: OnDamage = (error) => error,
   ) {
     this.leftovers = new Leftovers(storage, partition);
   }
@@ -77,16 +82,30 @@ export class ReplicaStore {
 
   /**
    * The record as it is stored, expired or cleared though it may be. Answers at once when the data is in memory.
-   * @throws StoreError record-corrupt
+   * @throws StoreError record-corrupt, or what `onDamage` makes of it
    */
   get(key: Buffer): StoredRecord | undefined | Promise<StoredRecord | undefined> {
     const found = this.storage.read(dataKey(this.partition, key));
-    return found instanceof Promise ? found.then((bytes) => recordIn(key, bytes)) : recordIn(key, found);
+    return found instanceof Promise
+      ? found.then((bytes) => bytes && this.recordIn(key, bytes))
+      : found && this.recordIn(key, found);
+  }
+
+  /** The record in a row. @throws as `get` */
+  recordIn(key: Buffer, bytes: Buffer): StoredRecord {
+    try {
+      return decodeRecord(key, bytes);
+    } catch (error) {
+      throw isStoreError(error, 'record-corrupt') ? this.onDamage(error) : error;
+    }
   }
 
   /** See `readForWrite`. */
   readForWrite(what: KeysToRead): FoundForWrite {
-    return readForWrite(this.storage, this.partition, what);
+    const found = readForWrite(this.storage, this.partition, what);
+    if (found.damaged.size === 0) return found;
+    const damaged = new Map([...found.damaged].map(([name, error]) => [name, this.onDamage(error)]));
+    return { ...found, damaged };
   }
 
   /** See `readFinished`. */
@@ -118,8 +137,4 @@ export class ReplicaStore {
   sweepCleared(underWay: AskUnderWay, pause: () => Promise<boolean>): Promise<void> {
     return this.leftovers.sweepCleared(underWay, pause);
   }
-}
-
-function recordIn(key: Buffer, bytes: Buffer | undefined): StoredRecord | undefined {
-  return bytes === undefined ? undefined : decodeRecord(key, bytes);
 }
