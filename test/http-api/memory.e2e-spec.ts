@@ -21,6 +21,9 @@ const CLIENTS = 128;
  */
 const OTHER_BYTES_MAX = 512 * MIB;
 
+/** For reading CLIENTS values, 2 GiB, on a machine that has other things to do. */
+const ALL_READ_MS = 120_000;
+
 const sandbox = useSandbox('each');
 let sockets: Socket[] = [];
 
@@ -70,11 +73,15 @@ describe('memory', () => {
     const clients = await Promise.all(
       Array.from({ length: CLIENTS }, () => stalled(app, 'GET /v1/kv/large HTTP/1.1\r\nHost: x\r\n\r\n')),
     );
-    await sandbox().eventually('all are answered', () => withStatus(clients, undefined).length === 0);
+    await sandbox().eventually('all are answered', () => withStatus(clients, undefined).length === 0, {
+      deadlineMs: ALL_READ_MS,
+    });
     const served = withStatus(clients, 200).length;
     expect(served).toBeLessThanOrEqual(FITTING);
     expect(served).toBeGreaterThan(FITTING / 2);
-    expect(withStatus(clients, 429)).toHaveLength(CLIENTS - served);
+    expect(clients.map(({ status }) => status).filter((status) => status !== 200 && status !== 429)).toEqual(
+      [],
+    );
     expect(rssBytes(app) - before).toBeLessThan(BODY_BYTES_IN_FLIGHT_MAX + OTHER_BYTES_MAX);
     expect((await app.http.get('/v1/kv/small')).text).toBe('small');
     for (const { socket } of clients) socket.destroy();
@@ -83,7 +90,7 @@ describe('memory', () => {
       const answer = await app.http.get('/v1/kv/large');
       return answer.status === 200 && answer.body.equals(value);
     });
-  });
+  }, 180_000);
 
   it(`of ${CLIENTS} clients that send slowly: ${FITTING} are read, the others get 429 at once`, async () => {
     const app = await sandbox().startWorker();
