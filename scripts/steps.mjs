@@ -9,17 +9,29 @@ import { join } from 'node:path';
 import { run, seconds } from './child.mjs';
 import { root } from './setup.mjs';
 
+/** What the tools remember between runs, all by the content of files; `npm ci` forgets it. */
+const CACHE = 'node_modules/.cache';
+const BY_CONTENT = '--cache --cache-strategy=content';
+
 /**
  * Each step is a list of commands, run by Node one after the other; the longest come first. The linter's cache looks
  * at each file by itself, so a change of a type elsewhere may go unnoticed until a build server starts without one.
  */
 const COMMANDS = {
-  lint: ['eslint/bin/eslint.js . --max-warnings=0 --cache --cache-location=node_modules/.cache/eslint/'],
-  types: ['tsconfig.json', ...pureLibraries()].map((file) => `typescript/bin/tsc --noEmit -p ${file}`),
+  lint: [`eslint/bin/eslint.js . --max-warnings=0 ${BY_CONTENT} --cache-location=${CACHE}/eslint/`],
+  types: ['tsconfig.json', ...pureLibraries()].map(typeCheck),
   imports: ['dependency-cruiser/bin/dependency-cruise.mjs apps libs --config .dependency-cruiser.js'],
-  format: ['prettier/bin/prettier.cjs --check . --log-level=warn'],
+  format: [
+    `prettier/bin/prettier.cjs --check . --log-level=warn ${BY_CONTENT} --cache-location=${CACHE}/prettier`,
+  ],
   tidy: ['../scripts/tidy.mjs'],
 };
+
+/**
+ * Node keeps what a test file has loaded for as long as the process lives, and collecting garbage around it comes to
+ * cost more than the tests: a process that has grown so far makes way for a new one.
+ */
+const UNIT = ['--selectProjects=unit', '--maxWorkers=2', '--workerIdleMemoryLimit=400MB'];
 
 export const CHECKS = ['unit', ...Object.keys(COMMANDS)];
 
@@ -40,8 +52,7 @@ export async function runChecks(names) {
 
 async function runCheck(name) {
   const startMs = Date.now();
-  const result =
-    name === 'unit' ? await jest(name, ['--selectProjects=unit']) : await runAll(name, COMMANDS[name]);
+  const result = name === 'unit' ? await jest(name, UNIT) : await runAll(name, COMMANDS[name]);
   console.log(`${result.ok ? '✓' : '✗'} ${name.padEnd(8)} ${seconds(startMs)}`);
   if (!result.ok) console.log(`\n${result.output.trim()}\n`);
   return result;
@@ -86,6 +97,12 @@ function countsOf(report) {
     failed: json.numFailedTests + json.numRuntimeErrorTestSuites,
     skipped: json.numPendingTests + json.numTodoTests,
   };
+}
+
+/** The compiler checks again what depends on a changed file, and only that. */
+function typeCheck(file) {
+  const remembered = `${CACHE}/types/${file.replaceAll('/', '-')}.tsbuildinfo`;
+  return `typescript/bin/tsc --noEmit -p ${file} --incremental --tsBuildInfoFile ${remembered}`;
 }
 
 /** The libraries with a compiler configuration of their own, which takes Node away from them. */
