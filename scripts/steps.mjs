@@ -21,9 +21,7 @@ const COMMANDS = {
   lint: [`eslint/bin/eslint.js . --max-warnings=0 ${BY_CONTENT} --cache-location=${CACHE}/eslint/`],
   types: ['tsconfig.json', ...pureLibraries()].map(typeCheck),
   imports: ['dependency-cruiser/bin/dependency-cruise.mjs apps libs --config .dependency-cruiser.js'],
-  format: [
-    `prettier/bin/prettier.cjs --check . --log-level=warn ${BY_CONTENT} --cache-location=${CACHE}/prettier`,
-  ],
+  format: [`prettier/bin/prettier.cjs --check . --log-level=warn ${BY_CONTENT}`],
   tidy: ['../scripts/tidy.mjs'],
 };
 
