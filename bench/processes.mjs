@@ -16,6 +16,12 @@ export function residentBytes(pid) {
   return Number(kibibytes) * 1024;
 }
 
+/** Bytes that were written to files so far; undefined where there is no /proc. */
+export function writtenBytes(pid) {
+  const io = `/proc/${pid}/io`;
+  return existsSync(io) ? Number(/^wchar: (\d+)/m.exec(readFileSync(io, 'utf8'))[1]) : undefined;
+}
+
 /** Processor time of all threads so far, user and system; undefined where there is no /proc. */
 export function cpuSeconds(pid) {
   const stat = `/proc/${pid}/stat`;

@@ -29,6 +29,8 @@ export function requestsOf(kind, keys) {
 const REQUESTS = {
   get: (key) => head(`GET /get/${key}`),
   put: (key) => `${head(`PUT /put/${key}`, `Content-Length: ${VALUE.length}\r\n`)}${VALUE}`,
+  // What stands in braces decides on the slot, so these are all of one partition.
+  'put-one': (key) => `${head(`PUT /put/%7Bone%7D${key}`, `Content-Length: ${VALUE.length}\r\n`)}${VALUE}`,
   'put-url': (key) => head(`PUT /put/${key}/${VALUE}`),
   txn: (key) =>
     json('/v1/txn', { compare: [{ key, ifMatch: '*' }], then: [{ op: 'put', key, value: VALUE }] }),

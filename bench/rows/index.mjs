@@ -5,6 +5,7 @@ import { forwardedGet } from './forwarded-get.mjs';
 import { groupCommitRow } from './group-commit.mjs';
 import { httpRow } from './http.mjs';
 import { idleMemory } from './idle-memory.mjs';
+import { replicatedGet, replicatedPut, replicatedPutHundred, writtenPerByte } from './replicated.mjs';
 import { redisRow } from './redis.mjs';
 
 export const ROWS = [
@@ -37,6 +38,10 @@ export const ROWS = [
     load: { keys: 40, connections: 4, rounds: 3 },
   }),
   forwardedGet,
+  replicatedGet,
+  replicatedPut,
+  replicatedPutHundred,
+  writtenPerByte,
   firstWrite,
   idleMemory,
 ];
