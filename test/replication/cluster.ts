@@ -63,3 +63,9 @@ export async function fill(
     if (status !== 201) throw new Error(`filled-${i}: ${status} ${text}`);
   }
 }
+
+/** @throws Error when there is none, which a test is not to go on with. */
+export function known<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('It should be there.');
+  return value;
+}

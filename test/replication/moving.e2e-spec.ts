@@ -8,7 +8,7 @@ import { performance } from 'node:perf_hooks';
 import { expect, it } from '@jest/globals';
 import { type App, History, SeededRandom, useSandbox, Workload } from '@diststore/testing';
 
-import { createWorkers, fill, type Moves, movesOf, partitionsOf, workersOf } from './cluster.js';
+import { createWorkers, fill, known, type Moves, movesOf, partitionsOf, workersOf } from './cluster.js';
 
 const sandbox = useSandbox('all');
 
@@ -38,7 +38,7 @@ it('adds a worker and drains another, with the master killed in the middle of bo
   });
   const workers = await createWorkers(sandbox(), master, [1, 2, 3]);
   await untilAtRest(master, [1, 2, 3]);
-  await fill(workers[0]!.http, { keys: FILLED_KEYS, valueBytes: FILLED_VALUE_BYTES });
+  await fill(known(workers[0]).http, { keys: FILLED_KEYS, valueBytes: FILLED_VALUE_BYTES });
 
   const history = new History();
   const endpoints = workers.map(({ index, http }) => ({ worker: index, http }));
@@ -64,7 +64,7 @@ it('adds a worker and drains another, with the master killed in the middle of bo
     await untilMoving(master);
     // It serves to the end; but its end, with connections open, is another test's subject.
     endpoints.splice(0, 1);
-    const { pid } = (await workersOf(master)).find(({ index }) => index === 1)!;
+    const { pid } = known((await workersOf(master)).find(({ index }) => index === 1));
     master = await killedAndBack(master, history);
     await untilAtRest(master, [2, 3, 4]);
     // The log says how far it was, and that it is done.

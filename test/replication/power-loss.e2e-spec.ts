@@ -13,7 +13,7 @@ import { performance } from 'node:perf_hooks';
 import { expect, it } from '@jest/globals';
 import { type App, History, SeededRandom, useSandbox, Workload } from '@diststore/testing';
 
-import { untilWhole } from './cluster.js';
+import { known, untilWhole } from './cluster.js';
 import { losePower, type WatchedStore, watching } from './power-loss.js';
 
 const sandbox = useSandbox('all');
@@ -66,14 +66,14 @@ it('keeps everything that was acknowledged when the power of all machines fails 
       for (const app of all) app.process.signal('SIGKILL');
       for (const app of all) {
         await app.process.untilExit();
-        const { unsynced, lost } = await losePower(stores.get(app)!, random);
+        const { unsynced, lost } = await losePower(known(stores.get(app)), random);
         total.unsynced += unsynced;
         total.lost += lost;
       }
-      const [first, ...rest] = await Promise.all(all.map((app) => sandbox().startAgain(app)));
-      [first!, ...rest].forEach((app, i) => stores.set(app, stores.get(all[i]!)!));
-      master = first!;
-      workers = rest;
+      const again = await Promise.all(all.map((app) => sandbox().startAgain(app)));
+      again.forEach((app, i) => stores.set(app, known(stores.get(known(all[i])))));
+      master = known(again[0]);
+      workers = again.slice(1);
       await untilWhole(sandbox(), master, REPLICAS);
     }
   } finally {

@@ -721,9 +721,7 @@ describe('ReplicaHost', () => {
     for (const name of ['a', 'b']) await cluster.perform(put(name, name));
     await damage(cluster.worker(1).storage, 'a');
     const primary = (await cluster.primaryOf()).primary() as ReplicatedPartition;
-    expect(() => primary.get(key('a'))).toThrow(
-      expect.objectContaining({ code: 'record-corrupt' }) as unknown as Error,
-    );
+    expect(() => primary.get(key('a'))).toThrow(expect.objectContaining({ code: 'record-corrupt' }));
     expect(await cluster.get('b')).toBe('b');
     expect(cluster.worker(1).quarantined).toEqual([]);
   });

@@ -581,8 +581,9 @@ export class ReplicaHost {
       this.driver.tell(seat, { type: 'shutdown' });
     }
     // One that leads still hands over; it is the only copy if nobody is left to take it.
-    const { role } = seat;
-    if (role !== 'primary' && role !== 'stopping' && replica.mayStop)
+    // One that the others cannot do without, by number, goes all the same; they remove it.
+    const isCounted = hasMember(replica.configuration?.insync ?? [], replica.self);
+    if (!isCounted || (seat.role === 'follower' && replica.mayStop))
       this.quarantine(seat, damage, seat.installed);
   }
 

@@ -72,16 +72,16 @@ export class Workload {
 
   /** Reads every key that was ever used, many of which were left before the last faults. Rejects when one cannot be read. */
   async readBack(): Promise<void> {
-    const { endpoints, history, nowMs } = this.options;
+    const { endpoints, history } = this.options;
     for (let i = 0; i < this.nextKey; i += 1) {
       const { worker, http } = endpoints[i % endpoints.length] as (typeof endpoints)[number];
       const key: Key = { name: `key-${i}`, operations: 0, known: undefined };
-      const call = nowMs();
+      const call = this.options.nowMs();
       const read = await eventually(`${key.name} can be read`, async () => {
         const outcome = await this.read(http, `/v1/kv/${key.name}`, key);
         return typeof outcome !== 'number' && outcome;
       });
-      history.add({ ...read, key: key.name, client: 0, worker, call, end: nowMs() });
+      history.add({ ...read, key: key.name, client: 0, worker, call, end: this.options.nowMs() });
     }
   }
 
