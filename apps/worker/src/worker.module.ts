@@ -18,6 +18,7 @@ import {
   type StoreHeader,
 } from '@diststore/storage';
 
+import { type DamagedStoreOptions, setAside, writeNote } from './cluster/damaged-store.js';
 import { MapFollower } from './cluster/map-follower.js';
 import { WorkerCluster } from './cluster/worker-cluster.js';
 import type { StorageMetrics } from './data/storage-metrics.js';
@@ -70,6 +71,7 @@ export class WorkerModule {
           writeBufferBytes: config.writeBufferBytes,
           tableCheckBytes: config.tableCheckBytes,
           observer: storageMetrics,
+          ...(config.standalone ? {} : { onDamaged: (damage) => setAside(damage, damagedStoreOf(program)) }),
         }),
         OperationsModule.forRoot({ name: 'diststore-worker', version: VERSION }),
       ],
@@ -83,6 +85,11 @@ export class WorkerModule {
       ],
     };
   }
+}
+
+function damagedStoreOf({ config, logger }: Program<WorkerConfig>): DamagedStoreOptions {
+  const index = workerIndex(workerIndexOf(config));
+  return { directory: directoryOf(config), index, masterUrl: config.masterUrl, log: logger };
 }
 
 function directoryOf(config: WorkerConfig): string {
@@ -153,6 +160,10 @@ function clusterProviders({ config, lifecycle, logger }: Program<WorkerConfig>):
           limits: { maxValueBytes: config.maxValueBytes, freeSpace },
           logBudgetBytes: config.logBudgetBytes,
           recordCacheBytes: config.recordCacheBytes,
+          onJoined: async (clusterId) => {
+            if (config.storage === 'level')
+              await writeNote(directoryOf(config), { storeId: header.storeId, clusterId });
+          },
           announced: {
             http: addressOf(config),
             ...redisAddresses(redisPlans(config)),

@@ -1,3 +1,4 @@
+export { databasePath } from './data-directory.js';
 export { FreeSpace } from './free-space.js';
 export type { FreeSpaceOptions } from './free-space.js';
 export {

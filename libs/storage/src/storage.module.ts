@@ -4,6 +4,7 @@
  */
 import type { DynamicModule } from '@nestjs/common';
 import { Module } from '@nestjs/common';
+import { isStoreError, type StoreError } from '@diststore/base';
 
 import { LevelStorage, type LevelStorageOptions } from './level-storage.js';
 import { MemoryStorage } from './memory-storage.js';
@@ -12,12 +13,18 @@ import { STORAGE } from './storage.tokens.js';
 
 export interface StorageModuleOptions extends LevelStorageOptions {
   readonly provider: 'level' | 'memory';
+  /** The files are damaged. @returns whether they are gone, so that an empty store may be opened in their place. */
+  readonly onDamaged?: (damage: StoreError) => Promise<boolean>;
 }
 
-export function openStorage(options: StorageModuleOptions): Promise<Storage> {
-  return options.provider === 'memory'
-    ? Promise.resolve(new MemoryStorage(options.observer))
-    : LevelStorage.open(options);
+export async function openStorage({ onDamaged, ...options }: StorageModuleOptions): Promise<Storage> {
+  if (options.provider === 'memory') return new MemoryStorage(options.observer);
+  try {
+    return await LevelStorage.open(options);
+  } catch (error) {
+    if (!isStoreError(error, 'store-corrupt') || (await onDamaged?.(error)) !== true) throw error;
+    return LevelStorage.open(options);
+  }
 }
 
 @Module({})

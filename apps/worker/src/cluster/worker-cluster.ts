@@ -47,6 +47,8 @@ export interface WorkerClusterOptions {
   /** What others are told of this worker. */
   readonly announced: Pick<Registration, 'http' | 'redisCluster' | 'redisGateway' | 'labels' | 'weight'>;
   readonly observer: ReplicaObserver;
+  /** At every start, when it is known which cluster this store is of, before it holds anything. */
+  readonly onJoined: (cluster: ClusterId) => Promise<void>;
   readonly lifecycle: Lifecycle;
   readonly log: Log;
 }
@@ -162,6 +164,7 @@ export class WorkerCluster {
 
   private async join(cluster: ClusterId, fence: Generation): Promise<void> {
     if (this.replicas.isOpen) return;
+    await this.options.onJoined(cluster);
     const transport = this.network.join(cluster);
     this.peers.open(transport);
     await this.replicas.open(transport, { timing: TIMINGS[this.membership.timing ?? 'default'], fence });
