@@ -182,6 +182,8 @@ function configurationProviders({ config, logger }: Program<MasterConfig>): Prov
   ];
 }
 
-function formationOf({ placement, partitions, replicationFactor }: MasterConfig): Formation {
-  return placement === 'local' ? { placement } : { placement, partitionCount: partitions, replicationFactor };
+function formationOf({ placement, partitions, replicationFactor, clusterId }: MasterConfig): Formation {
+  return placement === 'local'
+    ? { placement, takeOver: clusterId }
+    : { placement, partitionCount: partitions, replicationFactor, takeOver: clusterId };
 }

@@ -1,8 +1,9 @@
 /** The options of the master: one table, from which flags, environment, `--help` and the README's table are read. */
 import { VERSION } from '@diststore/base';
-import { PARTITION_COUNT_MAX, REPLICATION_FACTOR_MAX, TIMING_NAMES } from '@diststore/cluster';
+import { isClusterId, PARTITION_COUNT_MAX, REPLICATION_FACTOR_MAX, TIMING_NAMES } from '@diststore/cluster';
 import { choice, type ConfigOf, defineOptions, integer, option, port, toggle } from '@diststore/config';
 import { processOptions } from '@diststore/process';
+import { z } from 'zod';
 
 import { DEFAULT_REPLICATION_FACTOR } from './cluster/formation.js';
 
@@ -46,6 +47,13 @@ export const masterOptions = defineOptions({
       schema: integer({ min: 1, max: REPLICATION_FACTOR_MAX }),
       defaultText: `${DEFAULT_REPLICATION_FACTOR}, or as it was`,
       summary: 'Workers that hold each partition, if there are as many. May be changed at any start',
+      group: 'Cluster',
+    }),
+    clusterId: option({
+      schema: z.string().refine(isClusterId).describe('32 hexadecimal digits'),
+      defaultText: 'a new one',
+      summary:
+        'Takes over this cluster, whose master has lost its data; with an empty directory, and the same partitions',
       group: 'Cluster',
     }),
     timing: option({

@@ -3,6 +3,7 @@
  *
  *     settings            encodeSettings: cluster id, placement, partitions; all but replication fixed for good
  *     generation          {v, gen}: how often this data was lost and rebuilt. Absent: never, the first
+ *     taken-over          present if this master was told to take over a cluster whose master's data was lost
  *     formed              present once every partition of a `hashed` cluster has been created
  *     worker/<index>      encodeWorker: what the map says of a worker
  *     member/<index>      what only the master needs of it: registration, process id, supervised, leaving
@@ -61,6 +62,7 @@ export interface MemberRow {
 
 const SETTINGS = 'settings';
 const FORMED = 'formed';
+const TAKEN_OVER = 'taken-over';
 const GENERATION = 'generation';
 
 export class ClusterState {
@@ -90,8 +92,10 @@ export class ClusterState {
   ): Promise<ClusterState> {
     if ((await store.get(SETTINGS)) === undefined) {
       const value = JSON.stringify(encodeSettings(newSettings(formation)));
+      const changes: Change[] = [{ type: 'put', name: SETTINGS, value }];
+      if (formation.takeOver !== undefined) changes.push({ type: 'put', name: TAKEN_OVER, value: '{}' });
       // Another master may have been quicker: then its cluster is the one.
-      await store.commit([{ name: SETTINGS, modRevision: 0 }], [{ type: 'put', name: SETTINGS, value }]);
+      await store.commit([{ name: SETTINGS, modRevision: 0 }], changes);
     }
     const { revision, records } = await store.list('');
     const settings = records.find(({ name }) => name === SETTINGS);
@@ -117,6 +121,12 @@ export class ClusterState {
   /** Of this data. Durable. */
   get generation(): Generation {
     return this.gen;
+  }
+
+  /** Whether this master has taken over a cluster and does not know yet who holds all of its partitions. */
+  get isTakingOver(): boolean {
+    const { formed, settings } = this.current;
+    return this.revisions.has(TAKEN_OVER) && settings.placement === 'hashed' && !formed;
   }
 
   memberRows(): MemberRow[] {

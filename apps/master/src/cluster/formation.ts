@@ -2,30 +2,43 @@
 import { randomBytes } from 'node:crypto';
 
 import { StoreError } from '@diststore/base';
-import type { Settings } from '@diststore/cluster';
+import type { ClusterId, Settings } from '@diststore/cluster';
 import { clusterId } from '@diststore/cluster';
 
-export type Formation =
+/** `takeOver`: the id of a cluster that exists already, whose master's data is lost. */
+export type Formation = { readonly takeOver?: ClusterId | undefined } & (
   | { readonly placement: 'local' }
   | {
       readonly placement: 'hashed';
       readonly partitionCount: number;
       /** Undefined: as it is, DEFAULT_REPLICATION_FACTOR for a new cluster. */
       readonly replicationFactor: number | undefined;
-    };
+    }
+);
 
 /** Of a new cluster that was told no other. */
 export const DEFAULT_REPLICATION_FACTOR = 3;
 
 export function newSettings(formation: Formation): Settings {
-  const id = clusterId(randomBytes(16).toString('hex'));
-  if (formation.placement === 'local') return { ...formation, clusterId: id, revision: 0 };
-  const replicationFactor = formation.replicationFactor ?? DEFAULT_REPLICATION_FACTOR;
-  return { ...formation, replicationFactor, minInSyncMax: null, clusterId: id, revision: 0 };
+  const base = {
+    clusterId: formation.takeOver ?? clusterId(randomBytes(16).toString('hex')),
+    revision: 0,
+  };
+  if (formation.placement === 'local') return { ...base, placement: 'local' };
+  const { placement, partitionCount, replicationFactor = DEFAULT_REPLICATION_FACTOR } = formation;
+  return { ...base, placement, partitionCount, replicationFactor, minInSyncMax: null };
 }
 
-/** @throws StoreError bad-parameter: the cluster was formed with another placement. */
+/** @throws StoreError bad-parameter: the cluster was formed with another placement, or is another one. */
 export function refuseOtherFormation(settings: Settings, formation: Formation): void {
+  const { takeOver } = formation;
+  if (takeOver !== undefined && takeOver !== settings.clusterId) {
+    throw new StoreError(
+      'bad-parameter',
+      `This directory is of cluster ${settings.clusterId}. To take over cluster ${takeOver}, start the master with ` +
+        'another --data-dir; otherwise leave --cluster-id out.',
+    );
+  }
   if (settings.placement === formation.placement) return;
   throw new StoreError(
     'bad-parameter',

@@ -258,6 +258,75 @@ describe('Recovery', () => {
     expect(master.state.map.configurationOf(partitionId(2))).toMatchObject({ gen: 2, epoch: 2 });
   });
 
+  describe('of a cluster that is taken over', () => {
+    /** A new master on an empty directory, and what the workers of the old one know. */
+    async function takenOver(): Promise<{ master: TestMaster; known: PartitionConfiguration[][] }> {
+      const first = await start({ formation: hashed(6, 1) });
+      for (const worker of WORKERS) await first.join(worker);
+      const known = WORKERS.map((worker) => knownOn(first.state, worker));
+      expect(known.every((of) => of.length > 0)).toBe(true);
+      const { clusterId: takeOver } = first.state.map.settings;
+      await stop(first);
+      const master = await start({ formation: { ...hashed(6, 1), takeOver }, bootstrapExpect: 1 });
+      expect(master.state.map.settings.clusterId).toBe(takeOver);
+      return { master, known };
+    }
+
+    it('creates nothing before it has heard of every partition, whoever comes first', async () => {
+      const { master, known } = await takenOver();
+      await master.join(9);
+      await answer(master, 9, []);
+      expect(master.recovery.status()).toMatchObject({
+        state: 'frozen',
+        alarm: { awaiting: [], unreported: 6 },
+      });
+      await answer(master, 1, known[0] ?? []);
+      await answer(master, 2, known[1] ?? []);
+      const unreported = known[2]?.length;
+      expect(master.recovery.status()).toMatchObject({
+        state: 'frozen',
+        alarm: { awaiting: [], unreported },
+      });
+      expect(master.state.map.partitionRecords()).toEqual([]);
+      await answer(master, 3, known[2] ?? []);
+      expect(master.recovery.status()).toMatchObject({ state: 'serving', generation: 2, alarm: null });
+      for (const { partition, configuration } of known.flat()) {
+        const { insync } = configuration;
+        expect(master.state.map.configurationOf(partition)).toMatchObject({ gen: 2, insync });
+        const replicas = insync.map(({ worker }) => worker);
+        expect(master.state.map.targetOf(partition)).toMatchObject({ replicas });
+        // Above every revision of the targets that were lost.
+        expect(master.state.map.targetOf(partition)?.rev).toBeGreaterThan(2 ** 32);
+      }
+      expect(master.state.isTakingOver).toBe(false);
+    });
+
+    it('creates what nobody tells of when an operator says that it is lost, and nothing else', async () => {
+      const { master, known } = await takenOver();
+      await answer(master, 1, known[0] ?? []);
+      await answer(master, 2, known[1] ?? []);
+      master.recovery.declarePartitionsLost();
+      await master.recovery.proceed();
+      await master.creator.run();
+      const { map } = master.state;
+      expect(map.formed).toBe(true);
+      for (const [i, of] of known.entries())
+        for (const { partition } of of)
+          expect(map.configurationOf(partition)?.kind).toBe(i === 2 ? 'create' : 'recover');
+    });
+
+    it('refuses, but does not end, a worker that shows that the number of partitions is wrong', async () => {
+      const { master, known } = await takenOver();
+      const { clusterId: takeOver } = master.state.map.settings;
+      const wrong = await start({ formation: { ...hashed(2, 1), takeOver } });
+      await expect(wrong.join(1, { report: reportOf(known.flat()) })).rejects.toMatchObject({
+        code: 'worker-refused',
+        facts: { final: false },
+        message: expect.stringContaining('--partitions'),
+      });
+    });
+  });
+
   it('refuses a worker with partitions that the cluster cannot have', async () => {
     const master = await start();
     const report = reportOf([]);

@@ -18,6 +18,11 @@
  * generation. Who counts: every registered store, and every store that a configuration names. An operator may declare
  * some of them lost; what only they knew is lost with them, which is said beforehand.
  *
+ * A master with an empty directory that was told to take over a cluster begins frozen, and besides waits until every
+ * partition was reported by somebody: each of them exists, and one that nobody has told of yet must not be taken for
+ * one that never was. Every store that the newest configurations name has to answer here too, so the argument is the
+ * same: whoever could have decided anything newer is among them.
+ *
  * Rebuilding from some of the reports is unsafe: the model of the protocol loses writes with two of three.
  *
  * This detects, it does not prove: data restored to a state that no living worker knows better than, and a backup
@@ -71,6 +76,8 @@ export interface Alarm {
   readonly nextGeneration: Generation;
   /** Workers whose answer is waited for. */
   readonly awaiting: readonly WorkerIndex[];
+  /** Partitions of a cluster that is taken over of which nobody has told yet. */
+  readonly unreported: number;
 }
 
 export interface RecoveryStatus {
@@ -92,6 +99,8 @@ export class Recovery {
   private readonly lost = new Set<string>();
   private readonly reported = new Map<PartitionId, Configuration>();
   private rebuilding: Promise<void> | undefined;
+  /** An operator says that partitions of which nobody tells are lost. */
+  private mayLackPartitions = false;
 
   constructor(
     private readonly state: ClusterState,
@@ -101,6 +110,8 @@ export class Recovery {
   ) {
     this.startedMs = clock.monotonicNowMs();
     const newest = this.newestGeneration();
+    if (state.isTakingOver)
+      this.freeze(`it takes over cluster ${state.map.settings.clusterId}, of which it knows nothing`, newest);
     if (newest > state.generation)
       this.freeze(`an earlier recovery, to generation ${newest}, did not come to its end`, newest);
   }
@@ -136,6 +147,7 @@ export class Recovery {
             sinceMs: frozen.sinceMs,
             nextGeneration: frozen.next,
             awaiting: this.awaiting(),
+            unreported: this.unreported(),
           };
     return { state, generation: this.state.generation, alarm };
   }
@@ -148,8 +160,11 @@ export class Recovery {
     const { partitionLimit } = this.state.map;
     const stranger = report?.installed.find(({ partition }) => partition >= partitionLimit);
     if (stranger !== undefined) {
-      const detail = `Worker ${worker} holds partition ${stranger.partition}; this cluster has ${partitionLimit}.`;
-      throw new StoreError('worker-refused', detail, { facts: { worker, final: true } });
+      const { isTakingOver } = this.state;
+      const detail =
+        `Worker ${worker} holds partition ${stranger.partition}; this cluster has ${partitionLimit}.` +
+        (isTakingOver ? ' Take it over with the --partitions that it was formed with.' : '');
+      throw new StoreError('worker-refused', detail, { facts: { worker, final: !isTakingOver } });
     }
     this.heard.add(worker);
     this.lost.delete(nameOf(worker, store));
@@ -170,6 +185,7 @@ export class Recovery {
    */
   async proceed(): Promise<void> {
     if (this.frozen === undefined || this.awaiting().length > 0) return;
+    if (this.unreported() > 0 && !this.mayLackPartitions) return;
     this.rebuilding ??= this.rebuild()
       .catch((error: unknown) => {
         this.log.error(`Recovery put off: ${error instanceof Error ? error.message : String(error)}`);
@@ -201,6 +217,11 @@ export class Recovery {
     return { atRisk };
   }
 
+  /** An operator says that partitions of which no worker tells are lost. They are created anew, and empty. */
+  declarePartitionsLost(): void {
+    this.mayLackPartitions = true;
+  }
+
   /** An operator says that the data is an old backup. */
   declareRestored(): void {
     this.freeze('an operator declared it restored from a backup', this.newestGeneration());
@@ -220,6 +241,10 @@ export class Recovery {
       const name = nameOf(worker, store);
       return !this.answered.has(name) && !this.lost.has(name);
     });
+  }
+
+  private unreported(): number {
+    return this.state.isTakingOver ? this.state.map.partitionLimit - this.newest().size : 0;
   }
 
   private isQuiet(): boolean {
@@ -327,9 +352,9 @@ export class Recovery {
       partition,
       configuration: this.recovered(gen, partition, newest),
     }));
-    const targets = state.map
-      .partitionRecords()
-      .flatMap(({ partition, target }) => (target === null ? [] : [raised(gen, partition, target)]));
+    const targets = configurations.map(({ partition, configuration }) =>
+      raised(gen, partition, state.map.targetOf(partition) ?? targetAsItIs(configuration)),
+    );
     await state.rebuild(gen, configurations, targets);
     this.frozen = undefined;
     this.log.warn(
@@ -363,6 +388,11 @@ export class Recovery {
 
 function nameOf(worker: WorkerIndex, store: StoreId): string {
   return `${worker}/${store}`;
+}
+
+/** Of a partition whose target is lost. */
+function targetAsItIs({ primary, insync }: Configuration): Target {
+  return { rev: 0, replicas: insync.map(({ worker }) => worker), preferredPrimary: primary.worker };
 }
 
 function raised(gen: Generation, partition: PartitionId, target: Target): TargetChange {

@@ -34,19 +34,24 @@ export class ClusterController {
   }
 
   /**
-   * `{"lost": [3], "restored": true}`: goes on with a recovery without workers that are lost for good; says first that
-   * the master's data is an old backup. Answers with the partitions at risk: what only a lost worker knew is lost.
+   * `{"lost": [3], "restored": true, "partitionsLost": true}`: goes on with a recovery without workers that are lost
+   * for good; says first that the master's data is an old backup; and that partitions of a cluster that is taken over
+   * of which no worker tells are lost with their data, and to be created anew. Answers with the partitions at risk: what only a lost worker knew is lost.
    * @throws StoreError browser-refused, bad-request, worker-not-found
    */
   @Post('recover')
   @HttpCode(202)
   async recover(@Req() request: IncomingMessage): Promise<RecoveryStatus & { atRisk: readonly number[] }> {
     refuseBrowser(request, '`curl -X POST` from a terminal');
-    const { lost = [], restored = false } = await readOptions(request);
+    const { lost = [], restored = false, partitionsLost = false } = await readOptions(request);
     const isList = (value: unknown): value is WorkerIndex[] =>
       Array.isArray(value) && value.length <= WORKER_INDEX_MAX && value.every(isWorkerIndex);
-    if (!isList(lost) || typeof restored !== 'boolean')
-      throw new StoreError('bad-request', 'lost is not a list of worker indices, or restored not a boolean.');
+    if (!isList(lost) || typeof restored !== 'boolean' || typeof partitionsLost !== 'boolean')
+      throw new StoreError(
+        'bad-request',
+        'lost is not a list of worker indices, or restored or partitionsLost not a boolean.',
+      );
+    if (partitionsLost) this.recovery.declarePartitionsLost();
     if (restored) this.recovery.declareRestored();
     const { atRisk } = await this.recovery.declareLost(lost);
     return { ...this.recovery.status(), atRisk };

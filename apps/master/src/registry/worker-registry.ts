@@ -223,7 +223,13 @@ export class WorkerRegistry {
   private async admitOne(index: number, request: Registration): Promise<void> {
     const { clusterId } = this.state.map.settings;
     if (request.clusterId !== null && request.clusterId !== clusterId) {
-      throw refused(index, `its store belongs to cluster ${request.clusterId}, this is ${clusterId}`, true);
+      throw new StoreError(
+        'worker-refused',
+        `Worker ${index} is refused: its store belongs to cluster ${request.clusterId}, this is ${clusterId}. If the ` +
+          `data of that cluster's master is lost, start a master with an empty directory and ` +
+          `--cluster-id=${request.clusterId} to take it over.`,
+        { facts: { worker: index, final: true, cluster: clusterId } },
+      );
     }
     const known = this.state.member(index);
     const state = this.stateOf(index);

@@ -6,7 +6,7 @@ import { request } from 'undici';
 export interface MasterClient {
   /**
    * @returns the answer's JSON; undefined for an empty answer.
-   * @throws StoreError worker-refused, with the fact `final`, as the master says it; an Error for every other answer
+   * @throws StoreError worker-refused, with the facts `final` and `cluster`, as the master says them; an Error for every other answer
    *   that is no success, and when there is none within `timeoutMs`.
    */
   send(method: 'PUT' | 'POST', path: string, message: unknown, timeoutMs: number): Promise<unknown>;
@@ -28,9 +28,12 @@ export class HttpMasterClient implements MasterClient {
     const text = await answer.body.text();
     const json: unknown = text === '' ? undefined : JSON.parse(text);
     if (answer.statusCode < 300) return json;
-    const problem = json as { code?: unknown; detail?: unknown; final?: unknown } | undefined;
-    if (problem?.code === 'worker-refused')
-      throw new StoreError('worker-refused', String(problem.detail), { facts: { final: problem.final } });
+    const problem = json as
+      { code?: unknown; detail?: unknown; final?: unknown; cluster?: unknown } | undefined;
+    if (problem?.code === 'worker-refused') {
+      const { final, cluster } = problem;
+      throw new StoreError('worker-refused', String(problem.detail), { facts: { final, cluster } });
+    }
     throw new Error(
       `it answered ${answer.statusCode}${typeof problem?.detail === 'string' ? `: ${problem.detail}` : ''}`,
     );

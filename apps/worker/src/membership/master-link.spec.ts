@@ -1,5 +1,6 @@
 /** The worker's half of registration and recovery, against a master that says what the test wants. */
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { StoreError } from '@diststore/base';
 import type { HeartbeatAnswer, PartitionConfiguration, Registration, Welcomed } from '@diststore/cluster';
 import {
   clusterId,
@@ -42,12 +43,14 @@ class Master implements MasterClient {
   readonly registrations: Required<Registration>[] = [];
   readonly heartbeats: string[] = [];
   isAway = false;
+  refusal: StoreError | undefined;
   welcome: (registration: Required<Registration>) => Partial<Welcomed> = () => ({});
   beat: () => Partial<HeartbeatAnswer> = () => ({});
 
   async send(_method: string, path: string, message: unknown): Promise<unknown> {
     await Promise.resolve();
     if (this.isAway) throw new Error('connect ECONNREFUSED');
+    if (this.refusal !== undefined) throw this.refusal;
     const json: unknown = JSON.parse(JSON.stringify(message));
     if (path.endsWith('/heartbeat')) {
       this.heartbeats.push(parseHeartbeat(json).state);
@@ -174,6 +177,20 @@ describe('MasterLink', () => {
     await link.stop();
     expect(master.heartbeats).toEqual(['serving', 'draining']);
     expect(link.clusterStopping).toBe(true);
+  });
+
+  it('ends the process when its master is of another cluster, but not once it was welcomed', async () => {
+    const facts = { final: true, cluster: clusterId('d'.repeat(32)) };
+    const foreign = new StoreError('worker-refused', 'another cluster', { facts });
+    await link.connect();
+    master.refusal = foreign;
+    await link.connect();
+    expect(fatal).toEqual([]);
+    expect(link.status()).toMatchObject({ state: 'searching', reason: expect.stringContaining('another') });
+    master.refusal = new StoreError('worker-refused', 'removed', { facts: { final: true } });
+    await link.connect();
+    expect(fatal).toHaveLength(1);
+    await link.stop();
   });
 
   it('says that the master is away, and finds it again', async () => {

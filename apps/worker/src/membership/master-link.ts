@@ -2,7 +2,7 @@
  * The worker's line to its master: registers, then says every moment that it is there.
  *
  *     searching ──registration welcome──► connected ──heartbeat fails, or another generation──► searching
- *         ├──refused for good──► the process ends
+ *         ├──refused for good──► the process ends; not because the master, once known, is of another cluster now
  *         └──a higher generation: made durable, then registered again with what is installed here
  *
  * The master is not on the data path: while the line is down the worker serves as before and keeps trying.
@@ -77,6 +77,8 @@ export class MasterLink {
   private readonly speaker: Speaker;
   private readonly client: MasterClient;
   private welcomed: Welcomed | undefined;
+  /** By a master, since the start. */
+  private wasWelcomed = false;
   private reason: string | undefined = 'not tried yet';
   private retryMs = RETRY_MS_MIN;
   private timer: NodeJS.Timeout | undefined;
@@ -155,6 +157,7 @@ export class MasterLink {
     await this.options.joined(welcomed);
     const isNew = this.welcomed === undefined;
     this.welcomed = welcomed;
+    this.wasWelcomed = true;
     this.reason = undefined;
     this.retryMs = RETRY_MS_MIN;
     if (isNew) {
@@ -230,7 +233,7 @@ export class MasterLink {
   private lost(error: unknown): void {
     const { lifecycle, log, masterUrl } = this.options;
     const reason = error instanceof Error ? error.message : String(error);
-    if (isStoreError(error, 'worker-refused') && error.facts['final'] === true) {
+    if (isStoreError(error, 'worker-refused') && this.endsBy(error)) {
       const detail = `The master at ${masterUrl} refused this worker: ${reason}`;
       lifecycle.fatal(new StoreError('worker-refused', detail), EXIT.refused);
       return;
@@ -240,6 +243,12 @@ export class MasterLink {
     if (reason !== this.reason)
       log.warn(`No line to the master at ${masterUrl}: ${reason}. Serving without it; trying again.`);
     this.reason = reason;
+  }
+
+  /** A master of another cluster is a mistake at the start; later it has lost its data, and clients need the workers. */
+  private endsBy({ facts }: StoreError): boolean {
+    const isOfOtherCluster = facts['cluster'] !== undefined;
+    return facts['final'] === true && !(isOfOtherCluster && this.wasWelcomed);
   }
 
   private nextRetryMs(): number {
