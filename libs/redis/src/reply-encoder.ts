@@ -52,23 +52,24 @@ const FALSE_RESP3 = Buffer.from('#f\r\n');
 const ONE = Buffer.from(':1\r\n');
 const ZERO = Buffer.from(':0\r\n');
 
-/** The unwritten rest of the last chunk, passed from one encoder to the next. */
+/** 2 MiB of chunks: of so many connections at a time the writes that share an fsync are answered. */
+const RESTS_MAX = 64;
+
+/** The unwritten rests of chunks, passed from one encoder to the next. */
 export class ChunkPool {
-  private rest: Buffer | undefined;
+  /** The last one given back is the next one borrowed: it is still in the processor's cache. */
+  private readonly rests: Buffer[] = [];
 
   /** At least `bytesMin` writable bytes that nobody else has. */
   borrow(bytesMin: number): Buffer {
-    const { rest } = this;
-    if (rest !== undefined && rest.length >= bytesMin) {
-      this.rest = undefined;
-      return rest;
-    }
+    const rest = this.rests.pop();
+    if (rest !== undefined && rest.length >= bytesMin) return rest;
     return Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, bytesMin));
   }
 
-  /** REQUIRES: nobody has a view of `rest`. */
+  /** Kept unless it is short or enough are there. REQUIRES: nobody has a view of `rest`. */
   giveBack(rest: Buffer): void {
-    if (rest.length >= CHUNK_REST_BYTES_MIN && rest.length > (this.rest?.length ?? 0)) this.rest = rest;
+    if (rest.length >= CHUNK_REST_BYTES_MIN && this.rests.length < RESTS_MAX) this.rests.push(rest);
   }
 }
 
