@@ -18,17 +18,16 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const cache = join(root, 'node_modules/.cache/simulation');
 const SOURCES = ['libs/base/src', 'libs/cluster/src', 'libs/replication/src', 'libs/testing/src/simulation'];
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string', default: '1000' },
-    seed: { type: 'string' },
-    from: { type: 'string', default: '1' },
-    profile: { type: 'string' },
-    bug: { type: 'string' },
-    verbose: { type: 'boolean', default: false },
-    'keep-going': { type: 'boolean', default: false },
-  },
-});
+const USAGE = `Usage: npm run sim -- [--seeds <n>] [--from <n>] [--seed <n>] [--verbose] [--profile <name>] [--bug <name>] [--keep-going]
+
+  --seeds       how many schedules to run; default 1000. --from: the first; default 1
+  --seed        runs this one only, and prints its trace; --verbose: every step of it
+  --profile     the kind of faults; default: by the seed
+  --bug         breaks one rule of the protocol, which the checkers should notice
+  --keep-going  does not stop at the first violation
+`;
+
+const values = parsed();
 
 compile();
 const simulation = await import(pathToFileURL(join(cache, 'libs/testing/src/simulation/index.mjs')).href);
@@ -37,6 +36,29 @@ const options = {
   ...(values.bug === undefined ? {} : simulation.bugOptions(values.bug)),
 };
 process.exitCode = values.seed === undefined ? runMany() : runOne(Number(values.seed));
+
+function parsed() {
+  const text = { type: 'string' };
+  const flag = { type: 'boolean', default: false };
+  let problem;
+  try {
+    const { values: options } = parseArgs({
+      options: {
+        seeds: { ...text, default: '1000' },
+        from: { ...text, default: '1' },
+        ...{ seed: text, profile: text, bug: text, verbose: flag, 'keep-going': flag, help: flag },
+      },
+    });
+    const unclear = ['seeds', 'from', 'seed'].filter((name) => !(Number(options[name] ?? 0) >= 0));
+    if (unclear.length > 0) problem = `Not a number: ${unclear.map((name) => `--${name}`).join(', ')}.`;
+    else if (!options.help) return options;
+  } catch (error) {
+    problem = error.message;
+  }
+  if (problem === undefined) process.stdout.write(USAGE);
+  else process.stderr.write(`${problem}\n${USAGE}`);
+  process.exit(problem === undefined ? 0 : 2);
+}
 
 function runOne(seed) {
   for (const line of simulation.traceSeed(seed, options, values.verbose)) console.log(line);

@@ -51,6 +51,8 @@ export class Lifecycle {
   /** From now on signals stop the process in order, and errors that nobody handled end it. Call once. */
   install(): void {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      // Those of the main file, which end the process at once.
+      process.removeAllListeners(signal);
       process.on(signal, () => this.onSignal(signal));
     }
     process.on('uncaughtException', (error) => this.fatal(error));

@@ -13,28 +13,53 @@ import { type ChaosReport, faultsFor, runChaos } from './chaos-run.js';
 import { measureGaps } from './gap-run.js';
 import { type Fault, FAULTS } from './nemesis.js';
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '5' },
-    seed: { type: 'string', default: `${Date.now() % 1_000_000}` },
-    workers: { type: 'string', default: '5' },
-    replicas: { type: 'string', default: '3' },
-    partitions: { type: 'string', default: '16' },
-    timing: { type: 'string', default: 'default' },
-    /** Comma-separated; default: all that so many replicas survive. */
-    faults: { type: 'string' },
-    /** Instead of random faults: take each worker away in turn, and measure how long writes stand still. */
-    gaps: { type: 'boolean', default: false },
-  },
-});
+const USAGE = `Usage: npm run chaos -- [--minutes <n>] [--seed <n>] [--workers <n>] [--replicas <n>] [--partitions <n>]
+                        [--timing default|fast|slow] [--faults <name>,…] [--gaps]
 
+  --minutes     how long faults are made; default 5
+  --seed        the same seed makes the same faults and requests; default: another one each time
+  --workers     default 5; --replicas default 3; --partitions default 16
+  --faults      default: all that so many replicas survive, of ${FAULTS.join(', ')}
+  --gaps        instead of random faults: takes each worker away in turn, and measures how long writes stand still
+`;
+
+const values = parsed();
 const replicas = Number(values.replicas);
 const chosen = values.faults?.split(',');
-const known = new Set<string>(FAULTS);
-const strange = chosen?.filter((name) => !known.has(name)) ?? [];
-if (strange.length > 0) {
-  console.error(`No such fault: ${strange.join(', ')}. There are: ${FAULTS.join(', ')}.`);
-  process.exit(2);
+
+function parsed(): ReturnType<typeof parse> {
+  let problem = '';
+  try {
+    const options = parse();
+    const numbers = ['minutes', 'seed', 'workers', 'replicas', 'partitions'] as const;
+    const unclear = numbers.filter((name) => !(Number(options[name]) >= 0));
+    const strange =
+      options.faults?.split(',').filter((name) => !FAULTS.some((fault) => fault === name)) ?? [];
+    if (unclear.length > 0) problem = `Not a number: ${unclear.map((name) => `--${name}`).join(', ')}.`;
+    if (strange.length > 0) problem = `No such fault: ${strange.join(', ')}.`;
+    if (problem === '' && !options.help) return options;
+  } catch (error) {
+    problem = (error as Error).message;
+  }
+  if (problem === '') process.stdout.write(USAGE);
+  else process.stderr.write(`${problem}\n${USAGE}`);
+  process.exit(problem === '' ? 0 : 2);
+}
+
+function parse() {
+  return parseArgs({
+    options: {
+      minutes: { type: 'string', default: '5' },
+      seed: { type: 'string', default: `${Date.now() % 1_000_000}` },
+      workers: { type: 'string', default: '5' },
+      replicas: { type: 'string', default: '3' },
+      partitions: { type: 'string', default: '16' },
+      timing: { type: 'string', default: 'default' },
+      faults: { type: 'string' },
+      gaps: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  }).values;
 }
 
 const cluster = {
