@@ -452,6 +452,9 @@ async function damage(storage: Storage, name: string): Promise<void> {
 
 const open: Cluster[] = [];
 
+/** Otherwise what was just written is answered from memory, whatever has become of it on the disk. */
+const READING_FROM_DISK = { recordCacheBytes: 0 };
+
 describe('ReplicaHost', () => {
   afterEach(() => {
     for (const cluster of open.splice(0)) {
@@ -684,7 +687,7 @@ describe('ReplicaHost', () => {
   });
 
   it('makes a replica anew of which a record is damaged, wherever that is met, and answers from another one', async () => {
-    const cluster = await Cluster.of(3);
+    const cluster = await Cluster.of(3, READING_FROM_DISK);
     cluster.master.create(P, [1, 2, 3]);
     for (const name of ['a', 'b', 'c']) await cluster.perform(put(name, `${name}1`));
     const readers = {
@@ -716,7 +719,7 @@ describe('ReplicaHost', () => {
   });
 
   it('keeps the only copy of which a record is damaged, and serves the others', async () => {
-    const cluster = await Cluster.of(1);
+    const cluster = await Cluster.of(1, READING_FROM_DISK);
     cluster.master.create(P, [1]);
     for (const name of ['a', 'b']) await cluster.perform(put(name, name));
     await damage(cluster.worker(1).storage, 'a');
