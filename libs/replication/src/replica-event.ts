@@ -132,6 +132,8 @@ export type ReplicaEvent = Moment &
     | { readonly type: 'handover'; readonly to: WorkerIndex | undefined }
     /** This worker is about to stop for a while: pass the primary role on, or leave the in-sync set. */
     | { readonly type: 'shutdown' }
+    /** It goes on after all: takes writes, and the primary role, again. */
+    | { readonly type: 'stay' }
     | { readonly type: 'confirm'; readonly token: number }
     | { readonly type: 'logRead'; readonly worker: WorkerIndex; readonly entries: readonly Entry[] }
     | { readonly type: 'snapshotOpened'; readonly snapshotId: number; readonly state: AppliedState }

@@ -361,6 +361,10 @@ export class Replica implements BeaconSource {
         this.proposals.askToLeave();
         this.handovers.ask(undefined);
         return;
+      case 'stay':
+        this.state.leaving = false;
+        this.handovers.forget();
+        return;
       case 'confirm':
         this.confirmations.onConfirm(event.token);
         return;

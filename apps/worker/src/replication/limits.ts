@@ -55,5 +55,8 @@ export const DROP_DELAY_MS = 60_000;
 /** A stop waits this long for others to take over. One hand-over takes two round trips and a drain of a second at most. */
 export const SHUTDOWN_DEADLINE_MS = 5000;
 
+/** A damaged replica that could not leave takes part again for so long, and then tries again. */
+export const LEAVE_AGAIN_MS = 30_000;
+
 /** How much log each replica keeps at least for others to catch up from, whatever its share of the budget. */
 export const LOG_BYTES_MIN = 1 * MIB;

@@ -718,6 +718,22 @@ describe('ReplicaHost', () => {
     expect(kinds).not.toContain('remove');
   });
 
+  it('takes writes again when it has become the only copy while it waited to leave', async () => {
+    const cluster = await Cluster.of(2, READING_FROM_DISK);
+    cluster.master.create(P, [1, 2]);
+    for (const name of ['a', 'b']) await cluster.perform(put(name, name));
+    const { storage } = cluster.worker(1);
+    await eventually('it is in the data', () => cluster.worker(1).stored('a') === 'a');
+    await damage(storage, 'a');
+    cluster.worker(2).kill();
+    // Met while the other one still counts as a copy, which cannot take over any more.
+    const primary = cluster.worker(1).primary() as ReplicatedPartition;
+    expect(() => primary.get(key('a'))).toThrow(RETRY_LATER);
+    await eventually('it is alone', () => cluster.master.configuration().insync.length === 1);
+    await cluster.perform(put('a', 'repaired'));
+    expect([await cluster.get('a'), await cluster.get('b')]).toEqual(['repaired', 'b']);
+  });
+
   it('keeps the only copy of which a record is damaged, and serves the others', async () => {
     const cluster = await Cluster.of(1, READING_FROM_DISK);
     cluster.master.create(P, [1]);

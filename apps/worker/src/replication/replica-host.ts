@@ -54,6 +54,7 @@ import {
   DROP_DELAY_MS,
   LOG_BYTES_MIN,
   RECEIVE_BYTES_MAX,
+  LEAVE_AGAIN_MS,
   SHUTDOWN_DEADLINE_MS,
   SNAPSHOT_BYTES_PER_SECOND,
   SNAPSHOTS_IN_MAX,
@@ -377,7 +378,7 @@ export class ReplicaHost {
     this.beacons.tick(moment.nowMs);
     for (const seat of this.running()) {
       this.noteRetired(seat, moment.nowMs);
-      this.leaveIfDamaged(seat, masterReachable);
+      this.leaveIfDamaged(seat, masterReachable, moment.nowMs);
     }
     if (this.isStopping && this.mayStop()) this.onStopped?.();
   }
@@ -437,8 +438,8 @@ export class ReplicaHost {
    * Whether a planned stop, or a damaged replica, is done with this partition. The target still wants a replica here, and one that took part
    * as a learner would be admitted again, and counted on by commits when the process ends.
    */
-  private hasLeft({ replica, isLeaving }: Seat, configuration: Configuration): boolean {
-    if (!(this.isStopping || isLeaving) || replica === undefined) return false;
+  private hasLeft({ replica, leavingSinceMs }: Seat, configuration: Configuration): boolean {
+    if (!(this.isStopping || leavingSinceMs !== undefined) || replica === undefined) return false;
     const known = replica.configuration;
     // Whoever speaks of a version that is over has to be answered.
     if (known !== null && isNewer(known, configuration)) return false;
@@ -571,14 +572,23 @@ export class ReplicaHost {
     return retryLater(partition);
   }
 
-  /** Not without a master, who would have to take note: what is sound is served meanwhile. */
-  private leaveIfDamaged(seat: Seat, masterReachable: boolean): void {
-    const { replica, damage } = seat;
-    if (replica === undefined || damage === undefined) return;
-    if (!seat.isLeaving) {
-      if (!masterReachable || isSolePrimary(seat)) return;
-      seat.isLeaving = true;
+  /**
+   * Not without a master, who would have to take note, and not when it has become the only copy: what is sound is served
+   * meanwhile. One that leaves takes neither writes nor the primary role, so it does not try for long.
+   */
+  private leaveIfDamaged(seat: Seat, masterReachable: boolean, nowMs: number): void {
+    const { replica, damage, leavingSinceMs } = seat;
+    if (replica === undefined || damage === undefined || this.isStopping) return;
+    const mayLeave = masterReachable && !isSolePrimary(seat);
+    if (leavingSinceMs === undefined) {
+      if (!mayLeave || nowMs < seat.stayUntilMs) return;
+      seat.leavingSinceMs = nowMs;
       this.driver.tell(seat, { type: 'shutdown' });
+    } else if (!mayLeave || nowMs - leavingSinceMs > SHUTDOWN_DEADLINE_MS) {
+      seat.leavingSinceMs = undefined;
+      seat.stayUntilMs = nowMs + LEAVE_AGAIN_MS;
+      this.driver.tell(seat, { type: 'stay' });
+      return;
     }
     // One that leads still hands over; it is the only copy if nobody is left to take it.
     // One that the others cannot do without, by number, goes all the same; they remove it.
@@ -634,7 +644,8 @@ export class ReplicaHost {
     seat.state = state;
     seat.retiredSinceMs = undefined;
     seat.damage = undefined;
-    seat.isLeaving = false;
+    seat.leavingSinceMs = undefined;
+    seat.stayUntilMs = 0;
     this.driver.forget(seat);
   }
 

@@ -65,8 +65,10 @@ export class Seat {
   retiredSinceMs: number | undefined;
   /** A record here is damaged: the replica is to leave, so that it can be erased. It says which. */
   damage: string | undefined;
-  /** It was told to leave because of that. */
-  isLeaving = false;
+  /** When it was told to leave because of that; undefined: it takes part. Monotonic, as the other. */
+  leavingSinceMs: number | undefined;
+  /** Not told again before. */
+  stayUntilMs = 0;
   /** Why it is quarantined. If `installed` is undefined, row 01 itself is damaged, and what it was is not known. */
   problem: string | undefined;
   private appliedWaiters: { readonly seq: Seq; readonly resolve: () => void }[] = [];

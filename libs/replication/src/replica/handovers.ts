@@ -35,6 +35,12 @@ export class Handovers {
     this.consider();
   }
 
+  /** What was asked for is not wanted any more. What was proposed cannot be taken back. */
+  forget(): void {
+    this.request = undefined;
+    this.draining = undefined;
+  }
+
   /** A new version, or none to lead. */
   callOff(): void {
     this.draining = undefined;

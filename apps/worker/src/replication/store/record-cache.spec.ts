@@ -43,6 +43,18 @@ describe('RecordCache', () => {
     expect(kept * 100).toBeLessThan(maxBytes);
   });
 
+  it('takes memory back from partitions that nobody asks any more', () => {
+    const maxBytes = 100_000;
+    const cache = new RecordCache(maxBytes);
+    const partitions = Array.from({ length: 8 }, () => cache.open());
+    for (const records of partitions)
+      for (let i = 0; i < 500; i += 1) records.set(`${i}`, record(1, Buffer.alloc(100)));
+    let kept = 0;
+    for (const records of partitions)
+      for (let i = 0; i < 500; i += 1) kept += records.get(`${i}`) === undefined ? 0 : 1;
+    expect(kept * 100).toBeLessThan(maxBytes);
+  });
+
   it('keeps no large payload, and not the smaller one that it replaces', () => {
     const records = new RecordCache(1_000_000).open();
     records.set('a', record(1));

@@ -32,9 +32,8 @@ interface Entry {
 }
 
 export class RecordCache {
-  /** How often the young generation has become the old one. */
-  private turn = 0;
-  /** Of the young generation. */
+  private readonly opened: CachedRecords[] = [];
+  /** Of the young generations. */
   private youngBytes = 0;
 
   /** @param maxBytes about, of both generations; 0: nothing is kept. */
@@ -42,37 +41,31 @@ export class RecordCache {
 
   /** Of one partition. */
   open(): CachedRecords {
-    return new CachedRecords({
-      isOff: this.maxBytes === 0,
-      turn: () => this.turn,
-      added: (bytes) => this.added(bytes),
-    });
+    const records = new CachedRecords(this.maxBytes === 0, (bytes) => this.added(bytes));
+    this.opened.push(records);
+    return records;
   }
 
   private added(bytes: number): void {
     this.youngBytes += bytes;
     if (this.youngBytes * 2 <= this.maxBytes) return;
-    this.turn += 1;
     this.youngBytes = 0;
+    // Of all partitions: one that nobody asks any more would keep what it has.
+    for (const records of this.opened) records.age();
   }
-}
-
-interface Shared {
-  readonly isOff: boolean;
-  readonly turn: () => number;
-  readonly added: (bytes: number) => void;
 }
 
 export class CachedRecords {
   private young = new Map<string, Entry>();
   private old = new Map<string, Entry>();
-  private turn = 0;
 
-  constructor(private readonly shared: Shared) {}
+  constructor(
+    private readonly isOff: boolean,
+    private readonly added: (bytes: number) => void,
+  ) {}
 
   /** By `nameOf` its key. The payload belongs to the caller. */
   get(name: string): StoredRecord | undefined {
-    this.takeTurn();
     let entry = this.young.get(name);
     if (entry === undefined) {
       entry = this.old.get(name);
@@ -85,18 +78,17 @@ export class CachedRecords {
 
   /** Takes a copy of `record`. */
   set(name: string, { version, expireAtMs, contentType, payload: bytes }: StoredRecord): void {
-    if (this.shared.isOff || bytes.length > CACHED_PAYLOAD_BYTES_MAX) {
+    if (this.isOff || bytes.length > CACHED_PAYLOAD_BYTES_MAX) {
       this.delete(name);
       return;
     }
-    this.takeTurn();
     const payload = bytes.toString('latin1');
     const entry = this.young.get(name);
     if (entry === undefined) {
       this.add(name, { version, expireAtMs, contentType, payload });
       return;
     }
-    this.shared.added(payload.length - entry.payload.length);
+    this.added(payload.length - entry.payload.length);
     entry.version = version;
     entry.expireAtMs = expireAtMs;
     entry.contentType = contentType;
@@ -113,16 +105,14 @@ export class CachedRecords {
     this.old = new Map();
   }
 
-  private add(name: string, entry: Entry): void {
-    this.young.set(name, entry);
-    this.shared.added(ENTRY_OVERHEAD_BYTES + name.length + entry.payload.length);
+  /** Lets the old generation go. */
+  age(): void {
+    this.old = this.young;
+    this.young = new Map();
   }
 
-  private takeTurn(): void {
-    const turn = this.shared.turn();
-    if (turn === this.turn) return;
-    this.old = turn === this.turn + 1 ? this.young : new Map<string, Entry>();
-    this.young = new Map();
-    this.turn = turn;
+  private add(name: string, entry: Entry): void {
+    this.young.set(name, entry);
+    this.added(ENTRY_OVERHEAD_BYTES + name.length + entry.payload.length);
   }
 }
