@@ -1,5 +1,5 @@
 /** What applications do with the client libraries: clusters, pipelines, transactions, scans, failover of the pool. */
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
 import { beforeAll, describe, expect, it } from '@jest/globals';
@@ -9,6 +9,7 @@ import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5';
 import { createClient as createClient6, createCluster as createCluster6 } from 'redis';
 import { createClient as createClient5, createCluster as createCluster5 } from 'redis5';
 
+import { isInstalled } from './installed.js';
 import { type RedisCluster, startRedisCluster } from './redis-cluster.js';
 
 const sandbox = useSandbox('all');
@@ -184,15 +185,6 @@ describe('READONLY', () => {
     }
   });
 });
-
-function isInstalled(program: string): boolean {
-  try {
-    execFileSync(program, ['--version']);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 (isInstalled('redis-cli') ? describe : describe.skip)('redis-cli', () => {
   const cli = async (...args: string[]): Promise<string> =>

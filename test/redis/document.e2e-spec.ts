@@ -1,5 +1,5 @@
 /** docs/redis.md: its commands and programs print what it says they print. */
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify, stripVTControlCharacters } from 'node:util';
 
@@ -7,6 +7,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { transform } from '@swc/core';
 import { ROOT, useSandbox } from '@diststore/testing';
 
+import { isInstalled } from './installed.js';
 import { startRedisCluster } from './redis-cluster.js';
 
 const sandbox = useSandbox('all');
@@ -54,15 +55,6 @@ function asSeen(output: string): string {
     .map((line) => line.slice(line.lastIndexOf('\r') + 1).trimEnd())
     .filter((line) => line !== '')
     .join('\n');
-}
-
-function isInstalled(program: string): boolean {
-  try {
-    execFileSync(program, ['--version']);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** In the order of the page: later ones read what earlier ones have stored. */

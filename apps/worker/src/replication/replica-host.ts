@@ -13,7 +13,7 @@
  *
  * Bad replicas. One whose log or rows fail their checks at the start, or that differs from its primary, is quarantined:
  * it says nothing, so its partition goes on without it. One of which a record turns out to be damaged hands over and
- * leaves first, which clients do not notice but by asking for that record. Once the configuration counts on it no more it is erased and born
+ * leaves first, which clients do not notice but by asking for that record. Once nobody counts on it, it is erased and born
  * again under another name. As long as it is counted on it may be all that is left of the data, so it is kept as it
  * is; the only copy of a partition thus stays down, for a person to look at.
  */
@@ -435,8 +435,8 @@ export class ReplicaHost {
   }
 
   /**
-   * Whether a planned stop, or a damaged replica, is done with this partition. The target still wants a replica here, and one that took part
-   * as a learner would be admitted again, and counted on by commits when the process ends.
+   * Whether a planned stop, or a damaged replica, is done with this partition. The target still wants a replica here,
+   * and one that took part as a learner would be admitted again, and counted on by commits when the process ends.
    */
   private hasLeft({ replica, leavingSinceMs }: Seat, configuration: Configuration): boolean {
     if (!(this.isStopping || leavingSinceMs !== undefined) || replica === undefined) return false;

@@ -2,7 +2,7 @@
  * A partition over its replica: what the router talks to where the primary is, and what answers stale reads anywhere.
  *
  *     perform ──► decide against the newest prepared state ──► log, disks, commit ──► answer
- *     get     ──► overlay, then data ──► may it be given out? asked with the value in hand ──► answer
+ *     get     ──► overlay, cache, data ──► may it be given out? asked with the value in hand ──► answer
  *     page    ──► wait until what was committed before is in the data ──► read ──► the same question ──► answer
  *
  * A read that finds its data in memory is one synchronous step, so nothing can come between looking up and asking.
