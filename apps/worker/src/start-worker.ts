@@ -37,9 +37,9 @@ export async function startWorker(program: Program<WorkerConfig>): Promise<void>
   lifecycle.onStop('storage', () => storage.close());
   const freeSpace = app.get<FreeSpace | undefined>(FreeSpace);
   if (freeSpace !== undefined) lifecycle.onStop('free-space watch', () => freeSpace.close());
-  const { registry } = app.get(Metrics, { strict: false });
-  storageMetrics.register(registry, keyspace);
-  app.get<ReplicaMetrics>(REPLICA_METRICS).register(registry, replicas);
+  const metrics = app.get(Metrics, { strict: false });
+  storageMetrics.register(metrics.registry, keyspace);
+  app.get<ReplicaMetrics>(REPLICA_METRICS).register(metrics, replicas);
   const readiness = app.get(Readiness, { strict: false });
   readiness.add('storage', () => undefined);
   readiness.add('cluster-map', () => {

@@ -5,6 +5,7 @@ export { DirectAdapter } from './direct-adapter.js';
 export { Direct, directCallOf, directMarkOf } from './direct-call.js';
 export type { DirectAdapterOptions } from './direct-adapter.js';
 export { DirectRequest, DirectResponse } from './direct-request.js';
+export { DurationTally } from './duration-tally.js';
 export { Metrics } from './metrics.js';
 export { OperationsModule } from './operations.module.js';
 export { BUILD_INFO } from './operations.tokens.js';

@@ -3,15 +3,17 @@
  * Names follow Prometheus's advice: base units, `_total` for counters. Labels are bounded: routes are patterns, never
  * keys.
  *
- * Other parts of an application register their metrics with `registry`.
+ * Other parts of an application register their metrics with `registry`, and what is timed often with `addHistogram`.
  */
 import { Inject, Injectable } from '@nestjs/common';
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 
+import { histogramText } from './duration-tally.js';
+import type { DurationSeries, DurationTally } from './duration-tally.js';
 import { BUILD_INFO } from './operations.tokens.js';
 import type { BuildInfo } from './operations.tokens.js';
 import type { RequestObserver, RouteObserver } from './request-observer.js';
-import { durationHistogram, RequestTally } from './request-tally.js';
+import { RequestTally } from './request-tally.js';
 import type { ServerGuard } from './server-guard.js';
 
 /** The `code` of requests whose client left before any answer. */
@@ -21,11 +23,18 @@ const ABORTED = 'aborted';
 export class Metrics implements RequestObserver {
   readonly registry = new Registry();
   private readonly tallies: RequestTally[] = [];
+  private readonly histograms: { name: string; help: string; series: () => DurationSeries[] }[] = [];
 
   constructor(@Inject(BUILD_INFO) build: BuildInfo) {
     const registers = [this.registry];
     const { tallies } = this;
     collectDefaultMetrics({ register: this.registry });
+    this.histograms.push({
+      name: 'diststore_http_request_duration_seconds',
+      help: "From the end of a request's headers to the last byte of its answer handed to the kernel.",
+      series: () =>
+        tallies.map(({ route, method, durations }) => ({ labels: { route, method }, tally: durations })),
+    });
     new Gauge({
       name: 'diststore_build_info',
       help: 'Always 1; the labels say what runs.',
@@ -74,6 +83,11 @@ export class Metrics implements RequestObserver {
     return tally;
   }
 
+  /** REQUIRES: nothing else has this name. */
+  addHistogram(name: string, help: string, tally: DurationTally): void {
+    this.histograms.push({ name, help, series: () => [{ labels: {}, tally }] });
+  }
+
   /** The media type of `text`. */
   get contentType(): string {
     return this.registry.contentType;
@@ -81,6 +95,7 @@ export class Metrics implements RequestObserver {
 
   /** Everything in Prometheus's text format. */
   async text(): Promise<string> {
-    return `${await this.registry.metrics()}\n${durationHistogram(this.tallies)}`;
+    const histograms = this.histograms.map(({ name, help, series }) => histogramText(name, help, series()));
+    return [await this.registry.metrics(), ...histograms].join('\n');
   }
 }

@@ -11,7 +11,7 @@ import type { ProbeApp } from '../test/probe-app.js';
 import { ask, RawConnection } from '../test/raw-connection.js';
 import { OperationsModule } from './operations.module.js';
 import { Readiness } from './readiness.js';
-import { RequestTally } from './request-tally.js';
+import { DurationTally, histogramText } from './duration-tally.js';
 
 @Controller()
 class Probe {
@@ -112,12 +112,30 @@ describe.each([
   });
 });
 
-describe('RequestTally', () => {
+describe('DurationTally', () => {
   it('puts each duration under its least bound', () => {
-    const tally = new RequestTally('/a', 'GET');
-    for (const seconds of [0, 0.0005, 0.0006, 9, 11]) tally.answered(200, seconds);
-    expect(tally.cumulative()).toEqual([2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 4, 5]);
-    expect(tally.answers.get(200)).toBe(5);
-    expect(tally.sumS).toBeCloseTo(20.0011);
+    const tally = new DurationTally([0.1, 0.2]);
+    for (const seconds of [0, 0.1, 0.11, 11]) tally.add(seconds);
+    expect(tally.cumulative()).toEqual([2, 3, 4]);
+    expect(tally.sumS).toBeCloseTo(11.21);
+  });
+
+  it('is shown as a histogram, with its labels escaped', () => {
+    const tally = new DurationTally([0.1]);
+    tally.add(0.5);
+    expect(histogramText('d_seconds', 'Of what.', [{ labels: { route: '/"a' }, tally }])).toBe(
+      [
+        '# HELP d_seconds Of what.',
+        '# TYPE d_seconds histogram',
+        'd_seconds_bucket{le="0.1",route="/\\"a"} 0',
+        'd_seconds_bucket{le="+Inf",route="/\\"a"} 1',
+        'd_seconds_sum{route="/\\"a"} 0.5',
+        'd_seconds_count{route="/\\"a"} 1',
+        '',
+      ].join('\n'),
+    );
+    expect(histogramText('d_seconds', 'Of what.', [{ labels: {}, tally }])).toContain(
+      '\nd_seconds_count 1\n',
+    );
   });
 });

@@ -70,6 +70,36 @@ export function chainOf(bytes: Uint8Array): Chain {
   return { hi: h1 >>> 0, lo: (h2 + h1) >>> 0 };
 }
 
+/**
+ * The chain after `previous` of an entry known by its place and time alone: the same mixing, without bytes. Persisted,
+ * never change.
+ * REQUIRES: the numbers are whole, and not below 0.
+ */
+export function chainOfPlace(
+  previous: Chain,
+  ver: { readonly gen: number; readonly epoch: number },
+  seq: number,
+  timestampMs: number,
+): Chain {
+  let h1 = previous.hi ^ mix(low(ver.epoch) ^ rotate(low(ver.gen), 16), C1, 15, C2);
+  h1 = (Math.imul(rotate(h1, 19) + previous.lo, 5) + 0x561ccd1b) | 0;
+  let h2 = previous.lo ^ mix(low(seq) ^ high(seq), C2, 16, C3);
+  h2 = (Math.imul(rotate(h2, 17) + h1, 5) + 0x0bcaa747) | 0;
+  h1 ^= mix(low(timestampMs), C3, 17, C4);
+  h2 ^= mix(high(timestampMs), C4, 18, C1);
+  h1 = finish((h1 + h2) | 0);
+  h2 = finish((h2 + h1) | 0);
+  return { hi: (h1 + h2) >>> 0, lo: h2 >>> 0 };
+}
+
+function low(number: number): number {
+  return number | 0;
+}
+
+function high(number: number): number {
+  return (number / 0x1_0000_0000) | 0;
+}
+
 function rotate(x: number, by: number): number {
   return (x << by) | (x >>> (32 - by));
 }

@@ -30,8 +30,10 @@
  *
  * All numbers are big endian. A stored log row is these bytes and the eight bytes of their own chain.
  */
+import { invariant } from '@diststore/base';
+
 import { ByteReader, ByteWriter, Malformed, Slab } from './byte-codec.js';
-import { chainOf, sameChain } from './chain.js';
+import { chainOf, chainOfPlace, sameChain } from './chain.js';
 import type { Chain } from './chain.js';
 import {
   CONTENT_TYPE_BYTES_MAX,
@@ -95,11 +97,18 @@ export interface Entry {
   readonly request: Request | undefined;
   readonly result: Uint8Array;
   readonly ops: readonly Op[];
-  /** The layout above. */
+  /** Of the layout above. */
+  readonly size: number;
+  /** The layout above; empty: it is never to be logged. */
   readonly bytes: Uint8Array;
-  /** Of `bytes`. */
+  /** Of `bytes`, or what takes its place: see `makeUnlogged`. */
   readonly chain: Chain;
+  /** What `namesOf` found, kept. */
+  names: readonly string[] | undefined;
 }
+
+/** What a new entry is made of. */
+export type EntryFields = Omit<Entry, 'size' | 'bytes' | 'chain' | 'names'>;
 
 const FORMAT = 1;
 const FLAG_REQUEST = 1;
@@ -114,8 +123,10 @@ const OP_BYTES_MIN = 9;
 const scratch = new ByteWriter(4096);
 const slab = new Slab();
 
+const NO_BYTES = new Uint8Array(0);
+
 /** REQUIRES: keys, content types and counts within their bounds; the buffers never change again. */
-export function makeEntry(fields: Omit<Entry, 'bytes' | 'chain'>): Entry {
+export function makeEntry(fields: EntryFields): Entry {
   const out = scratch.reset();
   out.u8(FORMAT).u8(fields.request === undefined ? 0 : FLAG_REQUEST);
   out
@@ -129,18 +140,39 @@ export function makeEntry(fields: Omit<Entry, 'bytes' | 'chain'>): Entry {
   out.block(fields.result).u32(fields.ops.length);
   for (const op of fields.ops) writeOp(out, op);
   const bytes = out.finishInto(slab);
-  return {
-    ver: fields.ver,
-    seq: fields.seq,
-    timestampMs: fields.timestampMs,
-    previous: fields.previous,
-    counts: fields.counts,
-    request: fields.request,
-    result: fields.result,
-    ops: fields.ops,
-    bytes,
-    chain: chainOf(bytes),
-  };
+  return entryOf(fields, bytes.length, bytes, chainOf(bytes));
+}
+
+/**
+ * As `makeEntry`, for an entry that goes into the data at once and never into a log or to another replica. Nobody will
+ * ever compare its bytes, so they are not made, which is a tenth of what a write costs. Its chain is that of its place
+ * and time alone.
+ */
+export function makeUnlogged(fields: EntryFields): Entry {
+  const { ver, seq, timestampMs, previous } = fields;
+  return entryOf(fields, sizeOf(fields), NO_BYTES, chainOfPlace(previous, ver, seq, timestampMs));
+}
+
+/** One place for all of them, so that they are of one shape. */
+function entryOf(fields: EntryFields, size: number, bytes: Uint8Array, chain: Chain): Entry {
+  const { ver, seq, timestampMs, previous, counts, request, result, ops } = fields;
+  const names = undefined;
+  return { ver, seq, timestampMs, previous, counts, request, result, ops, size, bytes, chain, names };
+}
+
+/** Everything of fixed size but for a request. */
+const FIXED_BYTES = 58 + 4 + 4;
+const REQUEST_BYTES = 24;
+
+function sizeOf({ request, result, ops }: EntryFields): number {
+  let size = FIXED_BYTES + result.length + (request === undefined ? 0 : REQUEST_BYTES);
+  for (const op of ops) {
+    size += OP_BYTES_MIN;
+    if (op.type === 'clear') continue;
+    size += 2 + op.key.length;
+    if (op.type === 'put') size += 8 + 1 + (op.contentType ?? '').length + 4 + op.payload.length;
+  }
+  return size;
 }
 
 function writeOp(out: ByteWriter, op: Op): void {
@@ -186,7 +218,8 @@ export function readEntry(bytes: Uint8Array): Entry {
   const ops: Op[] = [];
   for (let i = 0; i < opCount; i += 1) ops.push(readOp(input));
   input.end();
-  return { ver, seq, timestampMs, previous, counts, request, result, ops, bytes, chain: chainOf(bytes) };
+  const fields = { ver, seq, timestampMs, previous, counts, request, result, ops };
+  return entryOf(fields, bytes.length, bytes, chainOf(bytes));
 }
 
 function readOp(input: ByteReader): Op {
@@ -222,6 +255,7 @@ function readContentType(input: ByteReader): string | undefined {
 
 /** What stands in a log row: the entry and its chain, which a start checks. */
 export function encodeLogRow(entry: Entry): Uint8Array {
+  invariant(entry.bytes.length > 0, 'only what was made for a log is logged', { seq: entry.seq });
   const row = new Uint8Array(entry.bytes.length + 8);
   row.set(entry.bytes);
   const view = new DataView(row.buffer);
@@ -244,6 +278,14 @@ export function isSoundOp(op: Op): boolean {
   if (op.type === 'clear') return true;
   if (op.key.length < 1 || op.key.length > KEY_BYTES_MAX) return false;
   return op.type === 'del' || (op.contentType ?? '').length < CONTENT_TYPE_BYTES_MAX;
+}
+
+const NO_NAME = '';
+
+/** Of the keys of its operations, in their order, by `keyName`; that of a clear is empty. */
+export function namesOf(entry: Entry): readonly string[] {
+  entry.names ??= entry.ops.map((op) => (op.type === 'clear' ? NO_NAME : keyName(op.key)));
+  return entry.names;
 }
 
 /** As many characters as one call may safely make: far below what a stack holds. */

@@ -11,8 +11,16 @@ export {
   problemOfLog,
 } from './durable-state.js';
 export type { AppliedState, InstalledState } from './durable-state.js';
-export { decodeEntry, decodeLogRow, encodeLogRow, keyName, makeEntry } from './entry.js';
-export type { Counts, Entry, EntryVer, Op, Request, RequestId, Seq } from './entry.js';
+export {
+  decodeEntry,
+  decodeLogRow,
+  encodeLogRow,
+  keyName,
+  makeEntry,
+  makeUnlogged,
+  namesOf,
+} from './entry.js';
+export type { Counts, Entry, EntryFields, EntryVer, Op, Request, RequestId, Seq } from './entry.js';
 export {
   MESSAGE_BYTES_MAX,
   PREPARE_BYTES_MAX,

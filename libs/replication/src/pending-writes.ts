@@ -13,7 +13,7 @@
  * found either here or there.
  */
 import type { Chain } from './chain.js';
-import { keyName } from './entry.js';
+import { namesOf } from './entry.js';
 import type { Entry, Op, RequestId, Seq } from './entry.js';
 import type { Client, StoredRecord } from './replica-event.js';
 
@@ -107,20 +107,24 @@ export class PendingWrites {
   }
 
   prepare(entry: Entry): void {
-    const { seq, request, result } = entry;
-    for (const op of entry.ops) {
+    const { seq, ops, request, result } = entry;
+    const names = namesOf(entry);
+    for (let i = 0; i < ops.length; i += 1) {
+      const op = ops[i] as Op;
       if (op.type === 'clear') this.preparedClear = Math.max(this.preparedClear, op.through);
-      else this.place(keyName(op.key)).prepared = { seq, record: recordOf(op, seq) };
+      else this.place(names[i] as string).prepared = { seq, record: recordOf(op, seq) };
     }
     if (request !== undefined)
       this.requests.set(request.id, { seq, fingerprint: request.fingerprint, result });
   }
 
   commit(entry: Entry): void {
-    const { seq } = entry;
-    for (const op of entry.ops) {
+    const { seq, ops } = entry;
+    const names = namesOf(entry);
+    for (let i = 0; i < ops.length; i += 1) {
+      const op = ops[i] as Op;
       if (op.type === 'clear') continue;
-      const pending = this.place(keyName(op.key));
+      const pending = this.place(names[i] as string);
       if (pending.prepared?.seq === seq) {
         pending.committed = pending.prepared;
         pending.prepared = undefined;
@@ -131,18 +135,23 @@ export class PendingWrites {
   }
 
   applied(entry: Entry): void {
-    const { seq, request } = entry;
-    for (const op of entry.ops) {
-      if (op.type === 'clear') continue;
-      const name = keyName(op.key);
-      const pending = this.keys.get(name);
-      if (pending === undefined) continue;
-      if (pending.committed?.seq === seq) pending.committed = undefined;
-      // The cheap path of a sole replica applies without having committed before.
-      if (pending.prepared?.seq === seq) pending.prepared = undefined;
-      if (pending.committed === undefined && pending.prepared === undefined) this.keys.delete(name);
+    const { seq, ops, request } = entry;
+    // A secondary has nothing here.
+    if (this.keys.size > 0) {
+      const names = namesOf(entry);
+      for (let i = 0; i < ops.length; i += 1)
+        if (ops[i]?.type !== 'clear') this.appliedKey(names[i] as string, seq);
     }
     if (request !== undefined && this.requests.get(request.id)?.seq === seq) this.requests.delete(request.id);
+  }
+
+  private appliedKey(name: string, seq: Seq): void {
+    const pending = this.keys.get(name);
+    if (pending === undefined) return;
+    if (pending.committed?.seq === seq) pending.committed = undefined;
+    // The cheap path of a sole replica applies without having committed before.
+    if (pending.prepared?.seq === seq) pending.prepared = undefined;
+    if (pending.committed === undefined && pending.prepared === undefined) this.keys.delete(name);
   }
 
   /** REQUIRES: no waiter is left. */

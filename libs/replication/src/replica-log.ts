@@ -97,9 +97,9 @@ export class MemoryIndexedLog implements ReplicaLog {
     }
     if (order > 0 || this.segments.length === 0) this.segments.push({ ver: entry.ver, firstSeq: entry.seq });
     this.entries.push(entry);
-    this.sizes.push(entry.bytes.length);
-    this.bytes += entry.bytes.length;
-    this.memoryBytes += entry.bytes.length + ENTRY_OVERHEAD_BYTES;
+    this.sizes.push(entry.size);
+    this.bytes += entry.size;
+    this.memoryBytes += entry.size + ENTRY_OVERHEAD_BYTES;
     this.last = entry.seq;
     this.lastVer = entry.ver;
     this.lastChain = entry.chain;
@@ -111,8 +111,8 @@ export class MemoryIndexedLog implements ReplicaLog {
       const entry = this.entries.pop();
       invariant(entry?.seq === this.last, 'a log holds what it says', { last: this.last });
       this.sizes.pop();
-      this.bytes -= entry.bytes.length;
-      this.memoryBytes -= entry.bytes.length + ENTRY_OVERHEAD_BYTES;
+      this.bytes -= entry.size;
+      this.memoryBytes -= entry.size + ENTRY_OVERHEAD_BYTES;
       this.last -= 1;
       if (this.segments.at(-1)?.firstSeq === entry.seq) this.segments.pop();
     }
@@ -149,7 +149,7 @@ export class MemoryIndexedLog implements ReplicaLog {
       if (entry === undefined) break;
       this.entries[this.head] = undefined;
       this.head += 1;
-      this.memoryBytes -= entry.bytes.length + ENTRY_OVERHEAD_BYTES;
+      this.memoryBytes -= entry.size + ENTRY_OVERHEAD_BYTES;
       this.memoryBase = entry.seq;
       this.memoryBaseChain = entry.chain;
     }
@@ -161,7 +161,7 @@ export class MemoryIndexedLog implements ReplicaLog {
     let seq = this.memoryBase;
     let left = this.memoryBytes;
     while (left > bytes && seq < this.last) {
-      left -= (this.entries[this.head + seq - this.memoryBase]?.bytes.length ?? 0) + ENTRY_OVERHEAD_BYTES;
+      left -= (this.entries[this.head + seq - this.memoryBase]?.size ?? 0) + ENTRY_OVERHEAD_BYTES;
       seq += 1;
     }
     return seq;

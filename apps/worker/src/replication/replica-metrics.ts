@@ -1,22 +1,18 @@
 /** What replicas do, as metrics: roles, commits, failovers, copies, and what should never happen. */
-import type { Registry } from 'prom-client';
-import { Counter, Gauge, Histogram } from 'prom-client';
+import { DurationTally } from '@diststore/http';
+import type { Metrics } from '@diststore/http';
+import { Counter, Gauge } from 'prom-client';
 
 import type { ReplicaObserver } from './replica-observer.js';
 import type { WorkerReplicas } from './worker-replicas.js';
 
 /** Seconds: from one fsync of a fast disk to a failover. */
-const COMMIT_BUCKETS_S = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+const COMMIT_BOUNDS_S = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
 const ROLES = ['primary', 'stopping', 'follower', 'learner', 'none', 'quarantined'] as const;
 
 export class ReplicaMetrics implements ReplicaObserver {
-  private readonly commits = new Histogram({
-    name: 'diststore_commit_duration_seconds',
-    help: 'From handing a write to its replica until every in-sync replica has it on disk.',
-    buckets: COMMIT_BUCKETS_S,
-    registers: [],
-  });
+  private readonly commits = new DurationTally(COMMIT_BOUNDS_S);
   private readonly failovers = counter('diststore_failovers_total', 'Partitions that this worker took over.');
   private readonly snapshots = new Counter({
     name: 'diststore_snapshots_total',
@@ -44,7 +40,7 @@ export class ReplicaMetrics implements ReplicaObserver {
   }
 
   committed(durationMs: number): void {
-    this.commits.observe(durationMs / 1000);
+    this.commits.add(durationMs / 1000);
   }
 
   snapshot(_partition: unknown, _to: unknown, what: 'begun' | 'sent' | 'given-up'): void {
@@ -72,9 +68,15 @@ export class ReplicaMetrics implements ReplicaObserver {
   }
 
   /** Adds these metrics, and what is here now, to what /metrics shows. */
-  register(registry: Registry, replicas: Pick<WorkerReplicas, 'hosted'>): void {
-    const { commits, failovers, snapshots, quarantines, erasures, unreadable, stalls, jumps } = this;
-    for (const metric of [commits, failovers, snapshots, quarantines, erasures, unreadable, stalls, jumps])
+  register(metrics: Metrics, replicas: Pick<WorkerReplicas, 'hosted'>): void {
+    const { registry } = metrics;
+    metrics.addHistogram(
+      'diststore_commit_duration_seconds',
+      'From handing a write to its replica until every in-sync replica has it on disk.',
+      this.commits,
+    );
+    const { failovers, snapshots, quarantines, erasures, unreadable, stalls, jumps } = this;
+    for (const metric of [failovers, snapshots, quarantines, erasures, unreadable, stalls, jumps])
       registry.registerMetric(metric);
     new Gauge({
       name: 'diststore_replicas',

@@ -7,7 +7,7 @@
  *                                          └── bad ──► quarantined ──────┘ once nobody counts on what it held
  */
 import type { Incarnation, Member, PartitionId, Target } from '@diststore/cluster';
-import { APPLIED_NOTHING } from '@diststore/replication';
+import { APPLIED_NOTHING, namesOf } from '@diststore/replication';
 import type {
   AppliedState,
   Counts,
@@ -21,7 +21,6 @@ import type {
 import type { Storage, StoredRecord } from '@diststore/storage';
 
 import type { CachedRecords } from './store/record-cache.js';
-import { nameOf } from './store/replica-reads.js';
 import type { FoundForWrite, KeysToRead } from './store/replica-reads.js';
 import { asBuffer } from './store/durable-ops.js';
 import { ReplicaStore } from './store/replica-store.js';
@@ -116,14 +115,15 @@ export class Seat {
     if (replica === undefined || this.role !== 'primary') return;
     for (const write of writes) {
       if (write.type !== 'apply') continue;
-      for (const { seq, ops } of write.entries)
-        for (const op of ops) {
-          if (op.type === 'clear') continue;
-          const name = nameOf(asBuffer(op.key));
-          if (replica.pending(name) !== undefined) continue;
+      for (const entry of write.entries) {
+        const names = namesOf(entry);
+        for (const [i, op] of entry.ops.entries()) {
+          const name = names[i] ?? '';
+          if (op.type === 'clear' || replica.pending(name) !== undefined) continue;
           if (op.type === 'del') records.delete(name);
-          else records.set(name, recordOf(op, seq));
+          else records.set(name, recordOf(op, entry.seq));
         }
+      }
     }
   }
 

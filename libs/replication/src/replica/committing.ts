@@ -42,7 +42,7 @@ export class Committing {
     const entries = s.entriesFrom(s.committed + 1, through);
     s.committed = through;
     for (const entry of entries) {
-      s.windowBytes -= entry.bytes.length;
+      s.windowBytes -= entry.size;
       this.noteClear(entry);
       if (entry.seq > s.applied) s.pendingWrites.commit(entry);
       for (const { client, repeated } of s.pendingWrites.takeWaiters(entry.seq)) {

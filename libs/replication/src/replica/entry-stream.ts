@@ -41,9 +41,11 @@ export class EntryStream {
     let bytes = 0;
     for (let seq = from; seq <= flushedTo && entries.length < PREPARE_ENTRIES_MAX; seq += 1) {
       const entry = log.at(seq);
-      if (entry === undefined || (bytes > 0 && bytes + entry.bytes.length > PREPARE_BYTES_MAX)) break;
+      if (entry === undefined || (bytes > 0 && bytes + entry.size > PREPARE_BYTES_MAX)) break;
+      // Nobody is spoken to before what went into the data unlogged is durable, and so below the base of the log.
+      if (entry.bytes.length === 0) throw this.s.broken('only what is logged is sent', { seq });
       entries.push(entry);
-      bytes += entry.bytes.length;
+      bytes += entry.size;
     }
     return entries;
   }

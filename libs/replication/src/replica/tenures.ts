@@ -167,7 +167,7 @@ export class Tenures {
       const entry = s.entryAt(seq);
       pendingWrites.prepare(entry);
       if (seq <= s.committed) pendingWrites.commit(entry);
-      else s.windowBytes += entry.bytes.length;
+      else s.windowBytes += entry.size;
     }
   }
 

@@ -6,7 +6,7 @@ import { hasEnoughInSync } from '@diststore/cluster';
 
 import { sameChain } from '../chain.js';
 import { appliedAfter } from '../durable-state.js';
-import { isSoundOp, keyName, makeEntry } from '../entry.js';
+import { isSoundOp, keyName, makeEntry, makeUnlogged } from '../entry.js';
 import type { Counts, Entry, Request, Seq } from '../entry.js';
 import {
   ENTRY_OPS_MAX,
@@ -142,7 +142,7 @@ export class Writing {
     const isSound = ops.length <= ENTRY_OPS_MAX && result.length <= RESULT_BYTES_MAX && ops.every(isSoundOp);
     if (!isSound || s.seen === null)
       throw s.broken('the edge keeps a write within its bounds', { ops: ops.length, result: result.length });
-    const entry = makeEntry({
+    const fields = {
       ver: verOf(s.seen),
       seq: s.log.last + 1,
       timestampMs,
@@ -151,9 +151,10 @@ export class Writing {
       request,
       result,
       ops,
-    });
+    };
+    const entry = this.rules.isCheap(s.flushedTo) ? makeUnlogged(fields) : makeEntry(fields);
     s.log.append(entry);
-    s.windowBytes += entry.bytes.length;
+    s.windowBytes += entry.size;
     s.pendingWrites.prepare(entry);
     s.pendingWrites.wait(entry.seq, client, false);
   }
@@ -164,23 +165,35 @@ export class Writing {
     const from = s.flushedTo;
     const { last } = s.log;
     if (from === last) return;
+    const isCheap = this.rules.isCheap(from);
+    if (!isCheap) this.makeLoggable(from);
     const entries = s.entriesFrom(from + 1, last);
     s.flushedTo = last;
-    if (this.rules.isCheap(from)) this.flushDirectly(entries);
+    if (isCheap) this.flushDirectly(entries);
     else this.disk.persist({ writes: [{ type: 'append', entries }], urgent: true, appended: last });
+  }
+
+  /** The cheap path ended after these were sequenced for it: their places stay, their chains are made anew. */
+  private makeLoggable(from: Seq): void {
+    const { s } = this;
+    const entries = s.entriesFrom(from + 1, s.log.last);
+    if (entries.every(({ bytes }) => bytes.length > 0)) return;
+    s.log.truncate(from);
+    for (const entry of entries) s.log.append(makeEntry({ ...entry, previous: s.log.lastChain }));
   }
 
   private flushDirectly(entries: readonly Entry[]): void {
     const { s } = this;
     const writes: DurableWrite[] = [];
     const before = s.queuedState;
-    const after = appliedAfter(before, entries);
     const ver = entries.at(-1)?.ver ?? before.baseVer;
-    const state = { ...after, base: after.applied, baseVer: ver };
+    const { applied, chain, lastTimestampMs, clearedThrough, counts } = appliedAfter(before, entries);
+    // Field by field: see stateOp.
+    const state = { applied, base: applied, baseVer: ver, chain, lastTimestampMs, clearedThrough, counts };
     if (before.base < before.applied)
       writes.push({ type: 'trim', after: before.base, through: before.applied, state: before });
     writes.push({ type: 'apply', entries, state });
     s.queuedState = state;
-    this.disk.persist({ writes, urgent: true, appended: state.applied, applied: state.applied });
+    this.disk.persist({ writes, urgent: true, appended: applied, applied });
   }
 }
