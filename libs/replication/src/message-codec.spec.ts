@@ -13,9 +13,10 @@ import {
 } from '@diststore/cluster';
 import type { Configuration, Member } from '@diststore/cluster';
 
+import { chainText } from './chain.js';
 import { newInstalled, decodeInstalled, encodeInstalled } from './durable-state.js';
-import { decodeLogRow, encodeLogRow, makeEntry } from './entry.js';
-import type { Entry, Op } from './entry.js';
+import { decodeLogRow, encodeLogRow, makeEntry, makeUnlogged, namesOf } from './entry.js';
+import type { Entry, EntryFields, Op } from './entry.js';
 import {
   decodeBeacon,
   decodeBeaconAnswer,
@@ -75,18 +76,17 @@ const op: fc.Arbitrary<Op> = fc.oneof(
   fc.record({ type: fc.constant('del' as const), key, oldExpireAtMs: number }),
   fc.record({ type: fc.constant('clear' as const), through: number }),
 );
-const entry: fc.Arbitrary<Entry> = fc
-  .record({
-    ver,
-    seq,
-    timestampMs: number,
-    previous: chain,
-    counts: fc.record({ keys: number, bytes: number }),
-    request: fc.option(fc.record({ id: hex(16), fingerprint: chain }), { nil: undefined }),
-    result: bytes,
-    ops: fc.array(op, { maxLength: 4 }),
-  })
-  .map(makeEntry);
+const entryFields: fc.Arbitrary<EntryFields> = fc.record({
+  ver,
+  seq,
+  timestampMs: number,
+  previous: chain,
+  counts: fc.record({ keys: number, bytes: number }),
+  request: fc.option(fc.record({ id: hex(16), fingerprint: chain }), { nil: undefined }),
+  result: bytes,
+  ops: fc.array(op, { maxLength: 4 }),
+});
+const entry: fc.Arbitrary<Entry> = entryFields.map(makeEntry);
 const state = fc
   .record({
     applied: number,
@@ -221,6 +221,35 @@ describe('rows', () => {
         const i = at % row.length;
         row[i] = (row[i] ?? 0) ^ flip;
         expect(decodeLogRow(row)).toBeUndefined();
+      }),
+    );
+  });
+
+  it('an entry that is never logged is as large as it would be there, and has no row', () => {
+    fc.assert(
+      fc.property(entryFields, (fields) => {
+        const unlogged = makeUnlogged(fields);
+        const logged = makeEntry(fields);
+        expect(unlogged.size).toBe(logged.bytes.length);
+        expect(namesOf(unlogged)).toEqual(namesOf(logged));
+        expect(() => encodeLogRow(unlogged)).toThrow('only what was made for a log is logged');
+      }),
+    );
+  });
+
+  it('the chain of an entry that is never logged tells one place and time from another', () => {
+    const place = fc.record({ previous: chain, ver, seq, timestampMs: number });
+    const fields = { counts: { keys: 0, bytes: 0 }, request: undefined, result: new Uint8Array(0), ops: [] };
+    const chainAt = (at: Pick<EntryFields, 'previous' | 'ver' | 'seq' | 'timestampMs'>): string =>
+      chainText(makeUnlogged({ ...fields, ...at }).chain);
+    fc.assert(
+      fc.property(place, place, (a, b) => {
+        expect(chainAt(a)).toBe(chainAt(structuredClone(a)));
+        for (const part of ['previous', 'ver', 'seq', 'timestampMs'] as const) {
+          const moved = { ...a, [part]: b[part] };
+          const isSame = JSON.stringify(moved) === JSON.stringify(a);
+          expect(chainAt(moved) === chainAt(a)).toBe(isSame);
+        }
       }),
     );
   });
