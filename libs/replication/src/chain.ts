@@ -3,7 +3,8 @@
  *
  * An entry's bytes include the chain of the entry before it, and its own chain is the hash of its bytes. Equal chains
  * at one sequence number therefore mean equal logs up to there, but for accidents of one in 2^64. It guards against
- * faults and programming errors, not against an adversary.
+ * faults and programming errors, not against an adversary. (What a sole replica wrote without a log counts by place and
+ * time alone: see makeUnlogged.)
  *
  * The hash is MurmurHash3_x86_128 (Austin Appleby, public domain) with seed 0, of which the first 64 bits are kept:
  * 32-bit multiplications are what a JavaScript engine does fast, and the 128-bit form has four lanes to keep it busy.
@@ -68,36 +69,6 @@ export function chainOf(bytes: Uint8Array): Chain {
   h4 = finish(h4);
   h1 = (h1 + h2 + h3 + h4) | 0;
   return { hi: h1 >>> 0, lo: (h2 + h1) >>> 0 };
-}
-
-/**
- * The chain after `previous` of an entry known by its place and time alone: the same mixing, without bytes. Persisted,
- * never change.
- * REQUIRES: the numbers are whole, and not below 0.
- */
-export function chainOfPlace(
-  previous: Chain,
-  ver: { readonly gen: number; readonly epoch: number },
-  seq: number,
-  timestampMs: number,
-): Chain {
-  let h1 = previous.hi ^ mix(low(ver.epoch) ^ rotate(low(ver.gen), 16), C1, 15, C2);
-  h1 = (Math.imul(rotate(h1, 19) + previous.lo, 5) + 0x561ccd1b) | 0;
-  let h2 = previous.lo ^ mix(low(seq) ^ high(seq), C2, 16, C3);
-  h2 = (Math.imul(rotate(h2, 17) + h1, 5) + 0x0bcaa747) | 0;
-  h1 ^= mix(low(timestampMs), C3, 17, C4);
-  h2 ^= mix(high(timestampMs), C4, 18, C1);
-  h1 = finish((h1 + h2) | 0);
-  h2 = finish((h2 + h1) | 0);
-  return { hi: (h1 + h2) >>> 0, lo: h2 >>> 0 };
-}
-
-function low(number: number): number {
-  return number | 0;
-}
-
-function high(number: number): number {
-  return (number / 0x1_0000_0000) | 0;
 }
 
 function rotate(x: number, by: number): number {

@@ -33,7 +33,7 @@
 import { invariant } from '@diststore/base';
 
 import { ByteReader, ByteWriter, Malformed, Slab } from './byte-codec.js';
-import { chainOf, chainOfPlace, sameChain } from './chain.js';
+import { chainOf, sameChain } from './chain.js';
 import type { Chain } from './chain.js';
 import {
   CONTENT_TYPE_BYTES_MAX,
@@ -128,13 +128,7 @@ const NO_BYTES = new Uint8Array(0);
 /** REQUIRES: keys, content types and counts within their bounds; the buffers never change again. */
 export function makeEntry(fields: EntryFields): Entry {
   const out = scratch.reset();
-  out.u8(FORMAT).u8(fields.request === undefined ? 0 : FLAG_REQUEST);
-  out
-    .u64(fields.ver.gen)
-    .u64(fields.ver.epoch)
-    .u64(fields.seq)
-    .u64(fields.timestampMs)
-    .chain(fields.previous);
+  writeHead(out, fields);
   out.u64(fields.counts.keys).u64(fields.counts.bytes);
   if (fields.request !== undefined) out.hex(fields.request.id).chain(fields.request.fingerprint);
   out.block(fields.result).u32(fields.ops.length);
@@ -145,12 +139,18 @@ export function makeEntry(fields: EntryFields): Entry {
 
 /**
  * As `makeEntry`, for an entry that goes into the data at once and never into a log or to another replica. Nobody will
- * ever compare its bytes, so they are not made, which is a tenth of what a write costs. Its chain is that of its place
- * and time alone.
+ * ever compare its bytes, so they are not made, which is a tenth of what a write costs. Its chain is that of the layout
+ * before the counts: of its place and time.
  */
 export function makeUnlogged(fields: EntryFields): Entry {
-  const { ver, seq, timestampMs, previous } = fields;
-  return entryOf(fields, sizeOf(fields), NO_BYTES, chainOfPlace(previous, ver, seq, timestampMs));
+  const head = scratch.reset();
+  writeHead(head, fields);
+  return entryOf(fields, sizeOf(fields), NO_BYTES, chainOf(head.written()));
+}
+
+function writeHead(out: ByteWriter, { ver, seq, timestampMs, previous, request }: EntryFields): void {
+  out.u8(FORMAT).u8(request === undefined ? 0 : FLAG_REQUEST);
+  out.u64(ver.gen).u64(ver.epoch).u64(seq).u64(timestampMs).chain(previous);
 }
 
 /** One place for all of them, so that they are of one shape. */
@@ -286,6 +286,11 @@ const NO_NAME = '';
 export function namesOf(entry: Entry): readonly string[] {
   entry.names ??= entry.ops.map((op) => (op.type === 'clear' ? NO_NAME : keyName(op.key)));
   return entry.names;
+}
+
+/** Once nobody asks any more: an entry stays in memory for long after that. */
+export function forgetNames(entry: Entry): void {
+  entry.names = undefined;
 }
 
 /** As many characters as one call may safely make: far below what a stack holds. */

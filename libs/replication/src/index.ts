@@ -15,6 +15,7 @@ export {
   decodeEntry,
   decodeLogRow,
   encodeLogRow,
+  forgetNames,
   keyName,
   makeEntry,
   makeUnlogged,

@@ -7,7 +7,7 @@
  *                                          └── bad ──► quarantined ──────┘ once nobody counts on what it held
  */
 import type { Incarnation, Member, PartitionId, Target } from '@diststore/cluster';
-import { APPLIED_NOTHING, namesOf } from '@diststore/replication';
+import { APPLIED_NOTHING, forgetNames, namesOf } from '@diststore/replication';
 import type {
   AppliedState,
   Counts,
@@ -123,6 +123,7 @@ export class Seat {
           if (op.type === 'del') records.delete(name);
           else records.set(name, recordOf(op, entry.seq));
         }
+        forgetNames(entry);
       }
     }
   }

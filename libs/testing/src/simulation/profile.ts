@@ -243,7 +243,7 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
     replicationFactors: [1],
     clients: 4,
     faultEveryMs: 300,
-    faults: { grow: 4, crash: 3, slowDisk: 2, cutBoth: 1, masterCrash: 0.5, pause: 1 },
+    faults: { grow: 4, crash: 3, slowDisk: 2, cutBoth: 1, masterCrash: 0.5, pause: 1, suspend: 2 },
   },
   clocks: {
     ...BASE,

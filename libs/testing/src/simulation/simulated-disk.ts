@@ -97,7 +97,10 @@ export class SimulatedDisk {
         rows.installed = write.state;
         return;
       case 'append':
-        for (const entry of write.entries) rows.log.set(entry.seq, entry);
+        for (const entry of write.entries) {
+          invariant(entry.bytes.length > 0, 'only what was made for a log is logged', { seq: entry.seq });
+          rows.log.set(entry.seq, entry);
+        }
         return;
       case 'truncate':
         for (let seq = write.after + 1; seq <= write.through; seq += 1) rows.log.delete(seq);
