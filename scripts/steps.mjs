@@ -9,19 +9,15 @@ import { join } from 'node:path';
 import { run, seconds } from './child.mjs';
 import { root } from './setup.mjs';
 
-/** What the tools remember between runs, all by the content of files; `npm ci` forgets it. */
-const CACHE = 'node_modules/.cache';
-const BY_CONTENT = '--cache --cache-strategy=content';
-
 /**
- * Each step is a list of commands, run by Node one after the other; the longest come first. The linter's cache looks
- * at each file by itself, so a change of a type elsewhere may go unnoticed until a build server starts without one.
+ * Each step is a list of commands, run by Node one after the other; the longest come first. Linter, compiler and
+ * formatter are native programs: they are done before caches would pay, and so every run sees what a build server sees.
  */
 const COMMANDS = {
-  lint: [`eslint/bin/eslint.js . --max-warnings=0 ${BY_CONTENT} --cache-location=${CACHE}/eslint/`],
-  types: ['tsconfig.json', ...pureLibraries()].map(typeCheck),
+  lint: ['oxlint/bin/oxlint'],
+  types: ['tsconfig.json', ...pureLibraries()].map((file) => `typescript7/bin/tsc --noEmit -p ${file}`),
   imports: ['dependency-cruiser/bin/dependency-cruise.mjs apps libs --config .dependency-cruiser.js'],
-  format: [`prettier/bin/prettier.cjs --check . --log-level=warn ${BY_CONTENT}`],
+  format: ['oxfmt/bin/oxfmt --check'],
   tidy: ['../scripts/tidy.mjs'],
 };
 
@@ -95,12 +91,6 @@ function countsOf(report) {
     failed: json.numFailedTests + json.numRuntimeErrorTestSuites,
     skipped: json.numPendingTests + json.numTodoTests,
   };
-}
-
-/** The compiler checks again what depends on a changed file, and only that. */
-function typeCheck(file) {
-  const remembered = `${CACHE}/types/${file.replaceAll('/', '-')}.tsbuildinfo`;
-  return `typescript/bin/tsc --noEmit -p ${file} --incremental --tsBuildInfoFile ${remembered}`;
 }
 
 /** The libraries with a compiler configuration of their own, which takes Node away from them. */

@@ -76,7 +76,7 @@ describe('docs/http.md', () => {
       void printed.push(typeof value === 'string' ? value : inspect(value));
     const names = ['DistStoreClient', 'isDistStoreError', 'console'];
     // The lines have no types in them: they are JavaScript as they stand.
-    // eslint-disable-next-line @typescript-eslint/no-implied-eval, @typescript-eslint/no-unsafe-call
+    // oxlint-disable-next-line typescript/no-implied-eval, typescript/no-unsafe-call
     await new Function(...names, `return (async () => {${code}})()`)(DistStoreClient, isDistStoreError, {
       log,
     });

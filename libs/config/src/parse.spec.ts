@@ -218,7 +218,7 @@ describe('parseOptions: any input', () => {
         if (result.kind === 'print') return;
         if (result.kind === 'problems') {
           expect(result.problems.length).toBeGreaterThan(0);
-          // eslint-disable-next-line no-control-regex -- What the user typed must not steer the terminal.
+          // oxlint-disable-next-line no-control-regex -- What the user typed must not steer the terminal.
           expect(result.problems.join('')).not.toMatch(/[\u0000-\u001f]/);
           return;
         }

@@ -20,8 +20,6 @@ export async function startProbe(module: ModuleMetadata, direct = true): Promise
     ...module,
     imports: [...(module.imports ?? []), DirectCallsModule],
   }).compile();
-  // Nest declares its options as classes, but takes plain objects everywhere.
-  // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment
   const app = moduleRef.createNestApplication(new DirectAdapter({ direct }), {
     bodyParser: false,
     logger: false,

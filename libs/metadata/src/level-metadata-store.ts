@@ -106,13 +106,13 @@ export class LevelMetadataStore implements MetadataStore {
   }
 
   // Async, so that a closed store rejects instead of throwing, as every provider does.
-  // eslint-disable-next-line @typescript-eslint/require-await
+  // oxlint-disable-next-line typescript/require-await
   async get(name: string): Promise<MetadataRecord | undefined> {
     this.requireOpen();
     return this.durable.get(name);
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await
+  // oxlint-disable-next-line typescript/require-await
   async list(prefix: string): Promise<Listing> {
     this.requireOpen();
     return { revision: this.durableRevision, records: this.durable.list(prefix) };

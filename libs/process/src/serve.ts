@@ -30,8 +30,6 @@ export async function createApplication(
       drainTimeoutMs: Math.max(1, stopDeadlineMs - DRAIN_MARGIN_MS),
     },
   });
-  // Nest declares its options as classes, but takes plain objects everywhere.
-  // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment
   const app = await NestFactory.create(module, adapter, { logger, bodyParser: false, abortOnError: false });
   app.useGlobalFilters(new ProblemFilter({ onFatal: (error) => lifecycle.fatal(error) }));
   return app;

@@ -60,7 +60,14 @@ export const ACL_CATEGORIES = [
 export type AclCategory = (typeof ACL_CATEGORIES)[number];
 
 export type CommandGroup =
-  'generic' | 'string' | 'bitmap' | 'connection' | 'server' | 'cluster' | 'transactions' | 'scripting';
+  | 'generic'
+  | 'string'
+  | 'bitmap'
+  | 'connection'
+  | 'server'
+  | 'cluster'
+  | 'transactions'
+  | 'scripting';
 
 export interface CommandSpec {
   /** In lower case. A subcommand's own word: `setname`, not `client|setname`. */

@@ -2,7 +2,8 @@
 import type { ErrorReply } from './reply.js';
 
 export type Parsed<T> =
-  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: ErrorReply };
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly error: ErrorReply };
 
 export function parsed<T>(value: T): Parsed<T> {
   return { ok: true, value };

@@ -92,12 +92,12 @@ class MemoryReader {
   }
 
   // Async, so that a closed store rejects instead of throwing, as every provider does.
-  // eslint-disable-next-line @typescript-eslint/require-await
+  // oxlint-disable-next-line typescript/require-await
   async get(key: Buffer): Promise<Buffer | undefined> {
     return this.getSync(key);
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await
+  // oxlint-disable-next-line typescript/require-await
   async page(range: KeyRange, options: PageOptions = {}): Promise<Page> {
     if (this.closed) throw new StoreError('store-closed', 'The store or snapshot is closed.');
     return this.map.page(range, options);

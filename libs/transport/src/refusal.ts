@@ -79,7 +79,7 @@ export function detailOfResponse(status: number, body: string): string {
 
 /** A peer's text as it may stand in a log. */
 export function quoted(text: string): string {
-  // eslint-disable-next-line no-control-regex
+  // oxlint-disable-next-line no-control-regex
   return text.slice(0, QUOTED_LENGTH_MAX).replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, ' ');
 }
 

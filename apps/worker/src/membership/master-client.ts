@@ -29,7 +29,8 @@ export class HttpMasterClient implements MasterClient {
     const json: unknown = text === '' ? undefined : JSON.parse(text);
     if (answer.statusCode < 300) return json;
     const problem = json as
-      { code?: unknown; detail?: unknown; final?: unknown; cluster?: unknown } | undefined;
+      | { code?: unknown; detail?: unknown; final?: unknown; cluster?: unknown }
+      | undefined;
     if (problem?.code === 'worker-refused') {
       const { final, cluster } = problem;
       throw new StoreError('worker-refused', String(problem.detail), { facts: { final, cluster } });

@@ -18,7 +18,12 @@ export type Tracer = (
 
 /** Mistakes that a host could make; see bugs.ts. */
 export type HostMistake =
-  'blindSweep' | 'leavesWhenAllStop' | 'dropsMembers' | 'erasesFirst' | 'trustsClocks' | 'forgetsRequests';
+  | 'blindSweep'
+  | 'leavesWhenAllStop'
+  | 'dropsMembers'
+  | 'erasesFirst'
+  | 'trustsClocks'
+  | 'forgetsRequests';
 
 export interface World {
   readonly time: VirtualTime;

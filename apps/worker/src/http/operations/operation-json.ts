@@ -11,7 +11,8 @@ import { badField, JsonObject } from './json-reader.js';
 
 /** What a batch or a branch of a transaction is made of. Each has one key. */
 export type KeyOperation =
-  ReadOperation | Extract<SingleWrite, { type: 'put' | 'delete' | 'add' | 'append' | 'set-expiry' }>;
+  | ReadOperation
+  | Extract<SingleWrite, { type: 'put' | 'delete' | 'add' | 'append' | 'set-expiry' }>;
 
 const KEY = ['op', 'key', 'key64'];
 const CONDITIONS = ['ifMatch', 'ifNoneMatch'];
