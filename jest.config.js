@@ -1,4 +1,11 @@
 // One configuration, two tiers: unit tests stand beside the code, end-to-end tests under test/.
+
+/** Set by `npm run check`: see the file that it puts in the place of fast-check. */
+const brief =
+  process.env.DISTSTORE_BRIEF_PROPERTIES === undefined
+    ? {}
+    : { '^fast-check$': '<rootDir>/libs/testing/brief-properties.mjs' };
+
 const base = {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
@@ -16,6 +23,7 @@ const base = {
     ],
   },
   moduleNameMapper: {
+    ...brief,
     '^@diststore/([a-z]+)$': '<rootDir>/libs/$1/src/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },

@@ -8,7 +8,7 @@ import { CHECKS, runChecks } from './steps.mjs';
 async function main() {
   const names = chosen();
   await setUp({ build: false });
-  const results = await interruptible(() => runChecks(names));
+  const results = await interruptible(() => runChecks(names, { brief: true }));
   const failed = results.filter(({ ok }) => !ok).map(({ name }) => name);
   if (failed.length > 0) throw new Failure(`Failed: ${failed.join(', ')}`);
 }

@@ -10,10 +10,15 @@ export class RedisConnection {
   private bytes = 0;
   private waiting: (() => void)[] = [];
   isClosed = false;
+  private onlyCounts = false;
 
   private constructor(readonly socket: Socket) {
     socket.on('data', (chunk: Buffer) => {
       this.bytes += chunk.length;
+      if (this.onlyCounts) {
+        this.wake();
+        return;
+      }
       this.decoder.push(chunk);
       for (let next = this.decoder.next(); next !== undefined; next = this.decoder.next()) {
         if (next.kind === 'protocol-error') throw new Error(next.message);
@@ -36,6 +41,11 @@ export class RedisConnection {
 
   get receivedBytes(): number {
     return this.bytes;
+  }
+
+  /** From here on what arrives is counted and thrown away: half a gigabyte of it would otherwise be kept. */
+  countOnly(): void {
+    this.onlyCounts = true;
   }
 
   send(...args: (string | Buffer | number)[]): void {

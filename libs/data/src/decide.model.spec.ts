@@ -83,11 +83,15 @@ class Rows {
   }
 }
 
+const RUNS = 300;
+
 describe('decide', () => {
   it('does what a plain map would do, and counts what is stored', () => {
     const seen = new Set<string>();
+    let runs = 0;
     fc.assert(
       fc.property(fc.array(step, { minLength: 1, maxLength: 40, size: 'max' }), (steps) => {
+        runs += 1;
         const rows = new Rows();
         const plain = new PlainStore(LIMITS.maxValueBytes);
         for (const one of steps) {
@@ -109,9 +113,10 @@ describe('decide', () => {
           expect(rows.counts).toEqual({ keys: rows.rows.size, bytes: payloads.reduce((a, b) => a + b, 0) });
         }
       }),
-      { numRuns: 300 },
+      { numRuns: RUNS },
     );
-    // What the random operations came across: each of these is a branch of its own.
+    // What the random operations came across: each of these is a branch of its own. Fewer runs may miss some.
+    if (runs < RUNS) return;
     for (const outcome of ['put stored', 'put deleted', 'put absent', 'put refused', 'delete deleted', 'delete absent'])
       expect(seen).toContain(outcome);
     for (const type of ['add', 'add-decimal', 'append', 'set-range', 'set-bit', 'bit-field'])

@@ -230,10 +230,11 @@ describe('bad input', () => {
 });
 
 describe('bounds', () => {
-  it('a million commands in one pipeline are answered, while others are served', async () => {
+  it('200,000 commands in one pipeline are answered, while others are served', async () => {
     const client = await start();
+    client.countOnly();
     const witness = await connect();
-    const batch = Buffer.from('PING\r\n'.repeat(10_000));
+    const batch = Buffer.from(`ECHO ${'x'.repeat(34)}\r\n`.repeat(2000));
     let sent = 0;
     const send = (): void => {
       while (sent < 100) {
@@ -243,11 +244,11 @@ describe('bounds', () => {
     };
     send();
     let most = 0;
-    while (client.receivedBytes < 7_000_000) {
+    while (client.receivedBytes < 8_200_000) {
       expect(await witness.call('PING')).toBe('+PONG');
       most = Math.max(most, ...server.redis.connections().map(({ outputBytes }) => outputBytes));
     }
-    expect(client.receivedBytes).toBe(7_000_000);
+    expect(client.receivedBytes).toBe(8_200_000);
     expect(most).toBeLessThan(4 * 1024 * 1024);
   });
 
@@ -256,6 +257,7 @@ describe('bounds', () => {
     const value = 'x'.repeat(100_000);
     await witness.call('SET', 'large', value);
     const stuck = await connect();
+    stuck.countOnly();
     stuck.socket.pause();
     const commands = Buffer.concat(Array.from({ length: 5000 }, () => request('GET', 'large')));
     stuck.socket.write(commands);
