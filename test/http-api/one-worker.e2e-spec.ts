@@ -362,6 +362,8 @@ describe('parameters', () => {
     ['POST', '/v1/batch?x=1'],
     ['POST', '/v1/import?x=1'],
     ['GET', '/v1/export?limit=1'],
+    ['GET', '/v1/kv?prefix=%ZZ'],
+    ['PUT', '/v1/kv/a?ttl=%'],
   ])('%s %s is a 400 that names the parameter', async (method, target) => {
     const problem = expectProblem(await http.send(method, target), { status: 400, code: 'bad-parameter' });
     expect(problem['detail']).toContain(String(problem['parameter']));

@@ -386,11 +386,17 @@ describe('DirectAdapter: routes', () => {
   });
 
   it('the query is parsed for handlers', async () => {
-    expect(JSON.parse((await get('/v1/kv?prefix=a%20b&x=1&x=2&empty&y=%FF')).body)).toMatchObject({
+    expect(JSON.parse((await get('/v1/kv?prefix=a%20b&x=1&x=2&empty')).body)).toMatchObject({
       query: { x: ['1', '2'], empty: '' },
       prefix: 'a b',
     });
     expect((await get('/v1/kv')).body).toBe('{"query":{},"prefix":null}');
+  });
+
+  it('a query with a bad encoding is a 400 that names the parameter', async () => {
+    const { status, body } = await get('/v1/kv?limit=1&prefix=%ZZ');
+    expect(status).toBe(400);
+    expect(JSON.parse(body)).toMatchObject({ code: 'bad-parameter', parameter: 'prefix' });
   });
 
   it('HEAD is GET without the body, unless it has its own route', async () => {

@@ -35,6 +35,7 @@ import type { Handler, Next } from './endpoint.js';
 import { problem, problemOf } from './problem.js';
 import { answerProblem } from './problem.filter.js';
 import type { ProblemFilter } from './problem.filter.js';
+import { parseQuery } from './query-string.js';
 import { Reply, replyOf, writeReply } from './reply.js';
 import { UNMATCHED } from './request-observer.js';
 import type { RequestObserver } from './request-observer.js';
@@ -84,6 +85,7 @@ export class DirectAdapter extends ExpressAdapter {
     this.limits = { ...DEFAULT_HTTP_LIMITS, ...options.limits };
     this.direct = options.direct ?? true;
     this.disable('x-powered-by');
+    this.set('query parser', parseQuery);
     // The router exists already and reads this whenever a route is added.
     this.express.router.caseSensitive = true;
   }

@@ -6,9 +6,9 @@
  * Not for conveniences: what Express adds to `req` and `res` (`res.send`, `req.ip`, …) does not exist here.
  */
 import { IncomingMessage, ServerResponse } from 'node:http';
-import { parse } from 'node:querystring';
 import type { ParsedUrlQuery } from 'node:querystring';
 
+import { parseQuery } from './query-string.js';
 import type { GuardedResponse } from './reply.js';
 import type { RouteObserver } from './request-observer.js';
 import { queryOf } from './request-target.js';
@@ -21,9 +21,9 @@ export class DirectRequest extends IncomingMessage {
   params: Params = NO_PARAMS;
   private parsedQuery: ParsedUrlQuery | undefined = undefined;
 
-  /** The query, parsed at the first use; a name that occurs twice has an array. Bad encodings are replaced, not refused. */
+  /** Parsed at the first use. @throws as parseQuery */
   get query(): ParsedUrlQuery {
-    return (this.parsedQuery ??= parse(queryOf(this.url ?? '')));
+    return (this.parsedQuery ??= parseQuery(queryOf(this.url ?? '')));
   }
 
   /** What Nest shows in its messages. Nothing rewrites `url` on the direct path. */

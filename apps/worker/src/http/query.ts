@@ -58,9 +58,6 @@ export function bytesOf(query: Query, name: string): Buffer | undefined {
     throw badParameter(name, `Give ${name} or ${name}64, not both`);
   if (text64 !== undefined) return base64urlOf(`${name}64`, text64);
   if (text === undefined) return undefined;
-  // The query is decoded leniently: what is no UTF-8 has been replaced, and must not be taken for what it was.
-  if (text.includes('\ufffd'))
-    throw badParameter(name, `${name} is not percent-encoded UTF-8; give ${name}64 instead`);
   return Buffer.from(text);
 }
 
