@@ -127,6 +127,26 @@ describe('on a cluster of three replicas', () => {
     sawProblem(await http.put('/v1/kv/once', '2', { headers }), { status: 422, code: 'request-id-reused' });
   });
 
+  it('415 for a body with a Content-Encoding, on every route that takes one', async () => {
+    const headers = { 'content-encoding': 'gzip' };
+    const body = Buffer.from('1f8b', 'hex');
+    for (const [method, target] of [
+      ['PUT', '/put/a'],
+      ['PUT', '/v1/kv/a'],
+      ['POST', '/v1/kv/a/append'],
+      ['POST', '/v1/batch'],
+      ['POST', '/v1/txn'],
+      ['POST', '/v1/import'],
+    ] as const) {
+      const answer = await http.send(method, target, { headers, body });
+      sawProblem(answer, { status: 415, code: 'unsupported-content-encoding' });
+      expect(answer.headers['accept-encoding']).toBe('identity');
+    }
+    expect(
+      (await http.put('/v1/kv/plain', 'x', { headers: { 'content-encoding': 'identity' } })).status,
+    ).toBe(201);
+  });
+
   it('413, 414 and 431 name the limit', async () => {
     const large = await http.put('/v1/kv/a', Buffer.alloc(MAX_VALUE_BYTES + 1));
     expect(sawProblem(large, { status: 413, code: 'value-too-large' })).toMatchObject({

@@ -130,6 +130,12 @@ export const ERRORS = {
     title: 'The key is longer than 1024 bytes.',
     remedy: 'Use a shorter key, for example a hash of the long one.',
   },
+  'unsupported-content-encoding': {
+    status: 415,
+    retryable: false,
+    title: 'The body is compressed or otherwise encoded; nothing was stored.',
+    remedy: 'Send the body as it is, without a Content-Encoding.',
+  },
   'cross-slot': {
     status: 422,
     retryable: false,

@@ -183,6 +183,25 @@ describe.each([
     await connection.closed();
   });
 
+  it.each(['gzip', 'br', 'gzip, identity', 'deflate;q=1'])(
+    'one in %s is a 415 that says what is taken',
+    async (name) => {
+      const connection = await RawConnection.open(server);
+      connection.send(put('/put/a', `Content-Encoding: ${name}\r\nContent-Length: 3`, 'abc'));
+      const { status, body, headers } = await connection.answer();
+      expect([status, codeOf(body)]).toEqual([415, 'unsupported-content-encoding']);
+      expect(headers['accept-encoding']).toBe('identity');
+      connection.socket.destroy();
+    },
+  );
+
+  it.each(['identity', 'Identity', ''])('one in "%s" is taken as it is', async (name) => {
+    const connection = await RawConnection.open(server);
+    connection.send(put('/put/a', `Content-Encoding: ${name}\r\nContent-Length: 3`, 'abc'));
+    expect(await connection.answer()).toMatchObject({ status: 200, body: 'abc' });
+    connection.socket.destroy();
+  });
+
   it('a body slower than its time is a 408', async () => {
     const connection = await RawConnection.open(server);
     connection.send(put('/impatient', 'Content-Length: 100', 'slow'));

@@ -21,6 +21,7 @@ export interface BodyLimits {
   readonly timeoutMs?: number;
 }
 
+const SHOWN_CHARS_MAX = 80;
 const EMPTY = Buffer.alloc(0);
 const NEXT_TURN = Promise.resolve();
 
@@ -33,13 +34,29 @@ export function holdContinue(req: IncomingMessage, res: ServerResponse): void {
 }
 
 /**
+ * Bodies are stored and given out as they came. A compressed one would later be given out without its
+ * Content-Encoding, and so as something else than was meant.
+ * @throws StoreError unsupported-content-encoding
+ */
+export function refuseEncodedBody({ headers }: IncomingMessage): void {
+  const encoding = headers['content-encoding'];
+  if (encoding === undefined || encoding === '' || encoding.toLowerCase() === 'identity') return;
+  throw new StoreError(
+    'unsupported-content-encoding',
+    `Content-Encoding is ${JSON.stringify(encoding.slice(0, SHOWN_CHARS_MAX))}; bodies are taken as identity only.`,
+  );
+}
+
+/**
  * The whole body; it belongs to the caller. An absent body is an empty one.
  * REQUIRES: nobody else has read from `req`, and it is called once.
  * @throws StoreError value-too-large: more than `maxBytes` was announced or sent. The rest has not been read.
  * @throws StoreError request-timeout: `timeoutMs` passed.
  * @throws StoreError incomplete-body: the connection ended first.
+ * @throws StoreError unsupported-content-encoding: nothing was read.
  */
 export async function readBody(req: IncomingMessage, limits: BodyLimits): Promise<Buffer> {
+  refuseEncodedBody(req);
   const announcedBytes = announced(req);
   if (announcedBytes === 0) return EMPTY;
   if (announcedBytes !== undefined && announcedBytes > limits.maxBytes)

@@ -1,4 +1,4 @@
-export { readBody } from './body.js';
+export { readBody, refuseEncodedBody } from './body.js';
 export type { BodyLimits } from './body.js';
 export { BrowserGuard, LEGACY_WRITES, LegacyWrite, refuseBrowser } from './browser.guard.js';
 export { DirectAdapter } from './direct-adapter.js';

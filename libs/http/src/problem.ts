@@ -36,6 +36,7 @@ const CODE_OF_STATUS: Readonly<Record<number, ErrorCode>> = {
   405: 'method-not-allowed',
   408: 'request-timeout',
   413: 'value-too-large',
+  415: 'unsupported-content-encoding',
   429: 'too-many-requests',
   431: 'headers-too-large',
   503: 'retry-later',
@@ -62,11 +63,15 @@ export function problem(
   return { ...facts, type, title, status, detail, code, retryable, remedy };
 }
 
-/** `allow`, a fact of method-not-allowed, becomes the Allow header as well. */
+/**
+ * `allow`, a fact of method-not-allowed, becomes the Allow header as well. A body in an encoding that is not taken
+ * is told which one is (RFC 9110, 15.5.16).
+ */
 export function problemReply(about: Problem): Reply {
   const headers: (string | number)[] = ['Content-Type', PROBLEM_TYPE, 'Cache-Control', 'no-store'];
   if (about.status === 429 || about.status === 503) headers.push('Retry-After', RETRY_AFTER_S);
   if (Array.isArray(about['allow'])) headers.push('Allow', about['allow'].join(', '));
+  if (about.code === 'unsupported-content-encoding') headers.push('Accept-Encoding', 'identity');
   return new Reply(about.status, headers, problemJson(about));
 }
 

@@ -7,7 +7,7 @@
 import type { IncomingMessage } from 'node:http';
 
 import { StoreError } from '@diststore/base';
-import { readBody } from '@diststore/http';
+import { readBody, refuseEncodedBody } from '@diststore/http';
 
 import type { BodyBudget } from './body-budget.js';
 
@@ -18,8 +18,8 @@ export interface BodyBound {
 }
 
 /**
- * @throws StoreError value-too-large, incomplete-body, request-timeout, and too-many-requests when the budget has no
- *   room. `use` was not called then.
+ * @throws StoreError value-too-large, incomplete-body, request-timeout, unsupported-content-encoding, and
+ *   too-many-requests when the budget has no room. `use` was not called then.
  */
 export async function withBody<T>(
   request: IncomingMessage,
@@ -27,6 +27,7 @@ export async function withBody<T>(
   bound: BodyBound,
   use: (body: Buffer) => Promise<T>,
 ): Promise<T> {
+  refuseEncodedBody(request);
   const { headers } = request;
   const isChunked = headers['transfer-encoding'] !== undefined;
   // Who waits for 100 Continue is rare enough to be granted the most that it may send.

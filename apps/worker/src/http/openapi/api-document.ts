@@ -111,6 +111,7 @@ function decoratorsOf(description: Description, method: RequestMethod): MethodDe
     const example = body.example === undefined ? {} : { example: body.example };
     decorators.push(
       ApiConsumes(body.type),
+      ApiResponse({ status: 415, description: 'The body has a Content-Encoding; nothing was stored.' }),
       ApiBody({ description: body.description, schema: { ...schema, ...example } }),
     );
   }

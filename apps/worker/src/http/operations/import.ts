@@ -12,6 +12,7 @@ import type { StreamableFile } from '@nestjs/common';
 import { isStoreError, StoreError } from '@diststore/base';
 import { checkOperation } from '@diststore/data';
 import type { Expiry, Put, Result } from '@diststore/data';
+import { refuseEncodedBody } from '@diststore/http';
 
 import type { Keyspace } from '../../data/keyspace.js';
 import type { WorkerConfig } from '../../worker.options.js';
@@ -63,9 +64,10 @@ export class Imports {
     private readonly budget: BodyBudget,
   ) {}
 
-  /** @throws StoreError bad-parameter, too-many-requests: nothing was read. */
+  /** @throws StoreError bad-parameter, unsupported-content-encoding, too-many-requests: nothing was read. */
   run(request: IncomingMessage, response: ServerResponse, query: Query): StreamableFile {
     checkNames(query, []);
+    refuseEncodedBody(request);
     this.budget.takeUntilSent(IMPORT_BYTES, response);
     const gone = new AbortController();
     response.once('close', () => gone.abort());
