@@ -21,6 +21,7 @@ import { takeLock } from './lock.mjs';
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
 const INSTALLED = 'node_modules/.package-lock.json';
+const BUNDLE = 'scripts/bundle.mjs';
 const BUILT = 'dist/.sources-hash';
 const LOCK = '.setup-lock';
 
@@ -109,15 +110,17 @@ async function compile(folder, lock) {
   rmSync(join(folder, BUILT), { force: true });
   const hash = sourcesHash(folder); // Before the build: what is edited meanwhile is built next time.
   const nest = join(folder, 'node_modules/@nestjs/cli/bin/nest.js');
-  await step('Building …', 'The build failed.', folder, () =>
-    run([nest, 'build', 'master'], { cwd: folder, onStart: lock.runs }),
-  );
+  await step('Building …', 'The build failed.', folder, async () => {
+    const options = { cwd: folder, onStart: lock.runs };
+    const compiled = await run([nest, 'build', 'master'], options);
+    return compiled.code === 0 ? run([join(folder, BUNDLE)], options) : compiled;
+  });
   writeFileSync(join(folder, BUILT), hash);
 }
 
 /** Of all that the build reads: names and contents, since times change with every checkout. */
 function sourcesHash(folder) {
-  const files = ['package-lock.json', 'nest-cli.json', 'tsconfig.json', 'tsconfig.build.json'];
+  const files = ['package-lock.json', 'nest-cli.json', 'tsconfig.json', 'tsconfig.build.json', BUNDLE];
   for (const top of ['apps', 'libs']) {
     for (const entry of readdirSync(join(folder, top), { recursive: true })) {
       if (entry.endsWith('.ts') && !entry.endsWith('.spec.ts')) files.push(join(top, entry));

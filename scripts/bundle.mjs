@@ -1,0 +1,60 @@
+/**
+ * Puts each app and all that it loads into a few files, in place of its main.js, after the compiler has run. Node
+ * would spend most of a start on finding and reading some 1,300 small files, and keep what it knows of each (measured
+ * for a worker: 1.2 s of processor time instead of 0.5, and 10 MiB). `nest start` runs the compiler alone, and so the
+ * app as it is compiled.
+ *
+ * Stack traces keep the names of functions; `node --enable-source-maps` leads from their positions to the sources.
+ */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { build } from 'esbuild';
+
+import { reportAndExit } from './child.mjs';
+import { root } from './setup.mjs';
+
+const APPS = join(root, 'dist/apps');
+
+/** As deep as the compiled files, so that from here, too, the worker is at ../../worker/src/main.js. */
+const SHARED = 'shared/src';
+
+const EXTERNAL = [
+  // Finds its binary beside itself.
+  'classic-level',
+  // Loaded when the OpenAPI document is asked for; it reads files of its own.
+  '@nestjs/swagger',
+  // Not installed: Nest asks for them and does without.
+  ...['@nestjs/microservices', '@nestjs/websockets', 'class-validator', 'class-transformer'],
+];
+
+/** What packages written as CommonJS expect; a module has none. */
+const REQUIRE =
+  "import { createRequire as createRequireOf } from 'node:module'; const require = createRequireOf(import.meta.url);";
+
+async function main() {
+  rmSync(join(APPS, SHARED), { recursive: true, force: true });
+  await build({
+    entryPoints: ['master', 'worker'].map((app) => join(APPS, `${app}/src/main.js`)),
+    outdir: APPS,
+    outbase: APPS,
+    allowOverwrite: true,
+    bundle: true,
+    // What is loaded only when it is needed stays apart.
+    splitting: true,
+    chunkNames: `${SHARED}/[name]-[hash]`,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    // Nest shows the names of classes, and errors are told apart by theirs.
+    keepNames: true,
+    // Node keeps the text of what it runs: 7 MiB less of it.
+    minifyWhitespace: true,
+    sourcemap: true,
+    external: EXTERNAL.flatMap((name) => [name, `${name}/*`]),
+    banner: { js: REQUIRE },
+    logLevel: 'error',
+  });
+}
+
+main().catch(reportAndExit);
