@@ -27,7 +27,8 @@ import type { ReplicaHost } from './replica-host.js';
 import { PAGE_PAYLOAD_BYTES_MAX } from '../data/partition.js';
 import type { ReplicatedPartition } from './replicated-partition.js';
 import type { ReplicatedPartitions } from './replicated-partitions.js';
-import { REQUEST_TTL_MS } from './store/limits.js';
+import { REQUEST_ENTRIES_MAX, REQUEST_TTL_MS } from './store/limits.js';
+import { readApplied, stateOp } from './store/state-row.js';
 import type { WriteLimits } from './write-call.js';
 
 const ID = partitionId(1);
@@ -590,6 +591,23 @@ describe('ReplicatedPartition of a sole replica', () => {
       expect(await partition.perform(ADD, FIRST)).toMatchObject({ repeated: true });
       clock.nowMs += 1;
       await put(B, value('2'));
+      await sweepLeftovers();
+      expect(await partition.perform(ADD, FIRST)).toMatchObject({
+        result: { number: '10' },
+        repeated: false,
+      });
+    });
+
+    it('is forgotten when it is too many writes back, and not one before, and then done anew', async () => {
+      await partition.perform(ADD, FIRST);
+      // As after so many writes, which would take minutes to make.
+      const state = readApplied(storage.getSync(stateKey(ID)) as Buffer);
+      const far = { ...state, applied: REQUEST_ENTRIES_MAX, base: REQUEST_ENTRIES_MAX };
+      await storage.write([stateOp(ID, far, false)]);
+      await reopen();
+      await sweepLeftovers();
+      expect(await partition.perform(ADD, FIRST)).toEqual({ result: DONE, repeated: true });
+      await put(B, value('1'));
       await sweepLeftovers();
       expect(await partition.perform(ADD, FIRST)).toMatchObject({
         result: { number: '10' },
