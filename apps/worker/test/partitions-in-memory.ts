@@ -4,20 +4,11 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-import type { ClusterMap, Member, PartitionRecord } from '@diststore/cluster';
-import {
-  clusterId,
-  ClusterMap as Map,
-  epoch,
-  generation,
-  incarnation,
-  partitionId,
-  proposalId,
-  storeId,
-  workerIndex,
-} from '@diststore/cluster';
+import type { ClusterMap, Member } from '@diststore/cluster';
+import { generation } from '@diststore/cluster';
 import { TIMINGS } from '@diststore/replication';
 import { MemoryStorage, type Storage } from '@diststore/storage';
+import { clusterMap, hashedSettings, memberNumber, partitionOn, workerNumber } from '@diststore/testing';
 
 import type { MachineClocks } from '../src/replication/clock-sanity.js';
 import { ReplicaHost } from '../src/replication/replica-host.js';
@@ -46,15 +37,6 @@ export interface PartitionsInMemory {
 const SERVING_WAIT_MS = 10_000;
 
 export const SELF: Member = memberNumber(1);
-
-/** The member that worker `index` is in the maps of tests. */
-export function memberNumber(index: number): Member {
-  return {
-    worker: workerIndex(index),
-    store: storeId(index.toString(16).padStart(32, '0')),
-    incarnation: incarnation(index.toString(16).padStart(16, '0')),
-  };
-}
 
 /** Opens what `map` gives to `self`, and waits until it may be read and written. The caller closes the host. */
 export async function partitionsInMemory({
@@ -126,59 +108,10 @@ function throwAgain(error: unknown): never {
 
 /** A map with `count` partitions, each on `primary` alone since `version`. */
 export function mapOnOne(primary: Member, count: number, version = 1): ClusterMap {
-  const cluster = clusterId('c'.repeat(32));
-  const partitions = Array.from({ length: count }, (_unused, number): PartitionRecord => {
-    return {
-      partition: partitionId(number),
-      revision: version,
-      target: null,
-      configuration: {
-        gen: generation(1),
-        epoch: epoch(version),
-        primary,
-        insync: [primary],
-        eligible: [],
-        minInSync: 1,
-        kind: 'create',
-        proposalId: proposalId(`p${version}`),
-        by: 'master',
-      },
-    };
-  });
-  const applied = Map.from({
-    clusterId: cluster,
-    since: 0,
+  return clusterMap({
     version,
-    formed: true,
-    settings: {
-      placement: 'hashed',
-      clusterId: cluster,
-      revision: 1,
-      partitionCount: count,
-      replicationFactor: 1,
-      minInSyncMax: null,
-    },
-    workers: [1, 2, 3].map((index) => {
-      const { worker, store } = memberNumber(index);
-      const state = { state: 'active', presence: 'up', sinceMs: 0, weight: 1 } as const;
-      const ports = {
-        http: { host: '127.0.0.1', port: 5000 + index },
-        redisCluster: null,
-        redisGateway: null,
-      };
-      return {
-        index: worker,
-        store,
-        revision: 1,
-        registrationNumber: index,
-        boot: 1,
-        labels: { host: '', zone: '' },
-        ...state,
-        ...ports,
-      };
-    }),
-    partitions,
+    settings: hashedSettings({ partitionCount: count }),
+    workers: [1, 2, 3].map((index) => workerNumber(index)),
+    partitions: Array.from({ length: count }, (_unused, number) => partitionOn(primary, number, version)),
   });
-  if (applied.answer !== 'applied') throw new Error(JSON.stringify(applied));
-  return applied.map;
 }

@@ -1,5 +1,13 @@
 export { faultsFor, FAULTS, History, LinkProxy, runChaos, Workload } from './chaos/index.js';
 export type { ChaosOptions, ChaosReport, Fault, Gap, Recorded, Violation } from './chaos/index.js';
+export {
+  clusterMap,
+  hashedSettings,
+  memberNumber,
+  partitionOn,
+  TEST_CLUSTER,
+  workerNumber,
+} from './cluster-map.js';
 export { flipByte } from './damage.js';
 export { eventually, within } from './eventually.js';
 export { FaultyStorage } from './faulty-storage.js';

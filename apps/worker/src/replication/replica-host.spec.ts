@@ -6,8 +6,6 @@ import { randomBytes } from 'node:crypto';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 import {
-  ClusterMap,
-  clusterId,
   decide,
   generation,
   incarnation,
@@ -20,9 +18,9 @@ import {
   workerIndex,
 } from '@diststore/cluster';
 import type {
+  ClusterMap,
   Configuration,
   Decision,
-  MapDelta,
   Member,
   PartitionId,
   Proposal,
@@ -42,7 +40,14 @@ import {
   replicaRanges,
 } from '@diststore/storage';
 import type { Storage } from '@diststore/storage';
-import { eventually, FaultyStorage, TemporaryDirectory } from '@diststore/testing';
+import {
+  clusterMap,
+  eventually,
+  FaultyStorage,
+  hashedSettings,
+  TemporaryDirectory,
+  workerNumber,
+} from '@diststore/testing';
 
 import { standaloneMap } from '../cluster/standalone.js';
 import type { MachineClocks } from './clock-sanity.js';
@@ -57,7 +62,6 @@ import { ReplicatedPartitions } from './replicated-partitions.js';
 const P = partitionId(0);
 const TIMING = TIMINGS.fast;
 const LIMITS = { maxValueBytes: 1024 * 1024 };
-const CLUSTER = clusterId('c'.repeat(32));
 const silent = { log: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** As `toThrow` takes it: by its properties. */
@@ -123,44 +127,18 @@ class Master {
   }
 
   map(): ClusterMap {
-    const delta: MapDelta = {
-      clusterId: CLUSTER,
-      since: 0,
+    return clusterMap({
       version: this.version,
       formed: false,
-      settings: {
-        placement: 'hashed',
-        clusterId: CLUSTER,
-        revision: 1,
-        partitionCount: 8,
-        replicationFactor: 3,
-        minInSyncMax: null,
-      },
-      workers: this.cluster.workers.map(({ index, store }) => ({
-        index,
-        revision: 1,
-        store,
-        registrationNumber: index,
-        boot: 1,
-        state: 'active',
-        presence: 'up',
-        sinceMs: 0,
-        http: { host: '127.0.0.1', port: 5000 + index },
-        redisCluster: null,
-        redisGateway: null,
-        labels: { host: '', zone: '' },
-        weight: 1,
-      })),
+      settings: hashedSettings({ replicationFactor: 3 }),
+      workers: this.cluster.workers.map(({ index, store }) => workerNumber(index, { store })),
       partitions: [...this.targets].map(([partition, target]) => ({
         partition,
         revision: this.version,
         target,
         configuration: this.configurations.get(partition) ?? null,
       })),
-    };
-    const applied = ClusterMap.from(delta);
-    if (applied.answer !== 'applied') throw new Error(JSON.stringify(applied));
-    return applied.map;
+    });
   }
 
   private publish(): void {
@@ -900,9 +878,7 @@ describe('ReplicaHost', () => {
   it('serves its own partition under placement local', async () => {
     const cluster = await Cluster.of(1);
     const { index, store, host } = cluster.worker(1);
-    const applied = ClusterMap.from(standaloneMap({ index, store, http: { host: '127.0.0.1', port: 5001 } }));
-    if (applied.answer !== 'applied') throw new Error(applied.answer);
-    host?.adopt(applied.map);
+    host?.adopt(clusterMap(standaloneMap({ index, store, http: { host: '127.0.0.1', port: 5001 } })));
     const local = localPartitionOf(index);
     await cluster.perform(put('a', 'one'), undefined, local);
     cluster.worker(1).kill();

@@ -7,8 +7,9 @@ import { StoreError } from '@diststore/base';
 import type { ClusterMap, WorkerIndex } from '@diststore/cluster';
 import { workerIndex } from '@diststore/cluster';
 import type { Result } from '@diststore/data';
+import { memberNumber } from '@diststore/testing';
 
-import { mapOnOne, memberNumber, partitionsInMemory } from '../../test/partitions-in-memory.js';
+import { mapOnOne, partitionsInMemory } from '../../test/partitions-in-memory.js';
 import type { Answer, Question } from './question.js';
 import { type LocalPartitions, Router } from './router.js';
 
