@@ -82,6 +82,8 @@ export class ReplicaStore {
 
   /**
    * The record as it is stored, expired or cleared though it may be. Answers at once when the data is in memory.
+   * Also who wants to know only its length or its time to live has all of it read: it is one row, LevelDB gives out
+   * whole rows, and one checksum covers header and payload (16 MiB: some tens of milliseconds).
    * @throws StoreError record-corrupt, or what `onDamage` makes of it
    */
   get(key: Buffer): StoredRecord | undefined | Promise<StoredRecord | undefined> {
