@@ -97,7 +97,7 @@ function npm() {
 }
 
 export function isBuilt(folder) {
-  const mains = ['master', 'worker'].map((app) => join(folder, `dist/apps/${app}/src/main.js`));
+  const mains = ['master', 'worker'].map((app) => join(folder, `dist/bundle/${app}/src/main.js`));
   return mains.every((main) => existsSync(main)) && buildMark(folder) === sourcesHash(folder);
 }
 

@@ -13,7 +13,7 @@ const WORKERS = 3;
 
 async function main() {
   await setUp();
-  const master = join(root, 'dist/apps/master/src/main.js');
+  const master = join(root, 'dist/bundle/master/src/main.js');
   const [node, , ...flags] = process.argv;
   process.argv = [
     node,

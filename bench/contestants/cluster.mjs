@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { root } from '../../scripts/setup.mjs';
 import { freePorts } from '../stage.mjs';
 
-const MASTER = join(root, 'dist/apps/master/src/main.js');
+const MASTER = join(root, 'dist/bundle/master/src/main.js');
 
 /**
  * A cluster of two workers with every key of the workload, of which the first holds every partition: it was the only one

@@ -12,8 +12,8 @@ import { root } from '../../scripts/setup.mjs';
 import { VALUE } from '../workload.mjs';
 import { freePorts } from '../stage.mjs';
 
-const MASTER = join(root, 'dist/apps/master/src/main.js');
-const WORKER = join(root, 'dist/apps/worker/src/main.js');
+const MASTER = join(root, 'dist/bundle/master/src/main.js');
+const WORKER = join(root, 'dist/bundle/worker/src/main.js');
 /** A server that does not listen by then has failed. */
 const START_WAIT_MS = 60_000;
 const POLL_MS = 20;

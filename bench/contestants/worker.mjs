@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { root } from '../../scripts/setup.mjs';
 import { freePorts } from '../stage.mjs';
 
-const PROGRAM = join(root, 'dist/apps/worker/src/main.js');
+const PROGRAM = join(root, 'dist/bundle/worker/src/main.js');
 
 /** Starts a worker that holds every key of the workload, with no master: none is on the data path. */
 export async function startFilledWorker(stage) {

@@ -12,7 +12,7 @@ import { root } from '../../scripts/setup.mjs';
 import { residentBytes } from '../processes.mjs';
 import { freePorts } from '../stage.mjs';
 
-const MASTER = join(root, 'dist/apps/master/src/main.js');
+const MASTER = join(root, 'dist/bundle/master/src/main.js');
 const KEYS = 1000;
 const MiB = 1024 * 1024;
 

@@ -47,7 +47,7 @@ const canMount =
     const mountPoint = sandbox().path('disk');
     await mkdir(mountPoint);
     const port = await freePorts();
-    const main = path.join(ROOT, 'dist/apps/worker/src/main.js');
+    const main = path.join(ROOT, 'dist/bundle/worker/src/main.js');
     const worker = [main, `${port}`, '--index=1', '--standalone', `--data-dir=${mountPoint}`];
     const script = `${MOUNT} && shift 2 && { "$@"; echo "first run: exit code $?"; exec "$@"; }`;
     const args = [String(32 * MiB), mountPoint, process.execPath, ...worker, ...flags];

@@ -159,7 +159,7 @@ export class Sandbox {
     flags: readonly string[],
   ): Promise<App> {
     const port = options.port ?? (await freePorts());
-    const program = path.join(ROOT, `dist/apps/${app}/src/main.js`);
+    const program = path.join(ROOT, `dist/bundle/${app}/src/main.js`);
     if (!existsSync(program)) throw new Error(`${program} is missing: run \`npm run build\` first.`);
     const dataDir = options.dataDir ?? this.dataDir;
     const args = [program, `${port}`, `--data-dir=${dataDir}`, ...flags, ...(options.flags ?? [])];
