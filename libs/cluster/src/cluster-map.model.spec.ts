@@ -98,10 +98,14 @@ function neverBack(before: ClusterMap, after: ClusterMap): void {
 }
 
 describe('followers of the map', () => {
+  const RUNS = 100;
+
   it('never go back, and agree with the master once they have heard everything', () => {
     let gaps = 0;
+    let runs = 0;
     fc.assert(
       fc.property(changes, hearings, (steps, heard) => {
+        runs += 1;
         const maps = history(steps);
         const last = maps.at(-1) as ClusterMap;
         let follower = maps[0] as ClusterMap;
@@ -126,7 +130,9 @@ describe('followers of the map', () => {
         neverBack(follower, caughtUp);
         expect(caughtUp.deltaSince(0)).toEqual(last.deltaSince(0));
       }),
+      { numRuns: RUNS },
     );
-    expect(gaps).toBeGreaterThan(0);
+    // Fewer runs may miss it.
+    if (runs >= RUNS) expect(gaps).toBeGreaterThan(0);
   });
 });

@@ -260,9 +260,6 @@ describe('placement, any cluster', () => {
   });
 });
 
-/** To say what is usual. */
-const LEAVES_ENOUGH = 50;
-
 describe('placement, any cluster of equal workers', () => {
   it('replicas and primaries are even within one', () => {
     fc.assert(
@@ -307,7 +304,7 @@ describe('placement, any cluster of equal workers', () => {
         });
       }),
     );
-    // That is rare, and a matter of small clusters. A few runs may consist of them.
-    if (leaves >= LEAVES_ENOUGH) expect(exact / leaves).toBeGreaterThan(0.8);
+    // That is rare, and a matter of small clusters. A few leaves say nothing about it.
+    if (leaves >= 50) expect(exact / leaves).toBeGreaterThan(0.8);
   });
 });
