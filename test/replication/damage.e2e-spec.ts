@@ -89,7 +89,7 @@ describe('a cluster of three with', () => {
     await untilWhole(sandbox(), master, REPLICAS);
     await untilEverythingIsThere();
     expect((await identityOf(http)).storeId).toBe(storeId);
-    expect(victim().process.output).toMatch(/has a damaged record here/);
+    expect(victim().process.output).toMatch(/has a damaged row here/);
     expect(await metric(victim(), 'diststore_quarantines_total')).toBe(1);
   });
 

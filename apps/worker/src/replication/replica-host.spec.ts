@@ -38,6 +38,7 @@ import {
   logRange,
   MemoryStorage,
   replicaRanges,
+  requestKey,
 } from '@diststore/storage';
 import type { Storage } from '@diststore/storage';
 import {
@@ -230,6 +231,8 @@ class TestWorker {
   erased = 0;
   readonly snapshots: string[] = [];
   clockJumps = 0;
+  /** Rows about requests that a snapshot could not give. */
+  lost = 0;
 
   constructor(
     private readonly cluster: Cluster,
@@ -275,6 +278,7 @@ class TestWorker {
         erased: () => (this.erased += 1),
         snapshot: (_partition, to, what) => this.snapshots.push(`${what} ${to}`),
         clockJumped: () => (this.clockJumps += 1),
+        lost: (_partition, rows) => (this.lost += rows),
       },
       log: silent,
       fatal: (error) => this.cluster.fatal.push(error),
@@ -422,10 +426,19 @@ function codeOf(error: unknown): unknown {
 
 /** Changes a bit of the stored value. */
 async function damage(storage: Storage, name: string): Promise<void> {
-  const row = dataKey(P, key(name));
+  await flipLastBit(storage, dataKey(P, key(name)));
+}
+
+async function flipLastBit(storage: Storage, row: Buffer): Promise<void> {
   const value = Buffer.from(storage.getSync(row) as Buffer);
   value.writeUInt8(value.readUInt8(value.length - 1) ^ 1, value.length - 1);
   await storage.write([{ type: 'put', key: row, value }]);
+}
+
+const ADD: WriteOperation = { type: 'add', key: key('n'), by: 5n, conditions: [] };
+
+function requestOf(n: number): Request {
+  return { id: randomBytes(16).toString('hex'), fingerprint: { hi: 1, lo: n } };
 }
 
 const open: Cluster[] = [];
@@ -553,15 +566,14 @@ describe('ReplicaHost', () => {
   it('does a repeated request once, over a failover too', async () => {
     const cluster = await Cluster.of(3);
     cluster.master.create(P, [1, 2, 3]);
-    const request: Request = { id: randomBytes(16).toString('hex'), fingerprint: { hi: 1, lo: 2 } };
-    const add: WriteOperation = { type: 'add', key: key('n'), by: 5n, conditions: [] };
-    expect(await cluster.perform(add, request)).toMatchObject({ result: { number: '5' }, repeated: false });
-    expect(await cluster.perform(add, request)).toMatchObject({ result: { number: '5' }, repeated: true });
+    const request = requestOf(2);
+    expect(await cluster.perform(ADD, request)).toMatchObject({ result: { number: '5' }, repeated: false });
+    expect(await cluster.perform(ADD, request)).toMatchObject({ result: { number: '5' }, repeated: true });
     const other = { ...request, fingerprint: { hi: 1, lo: 3 } };
     const primary = (await cluster.primaryOf()).primary();
-    await expect(primary?.perform(add, other)).rejects.toMatchObject({ code: 'request-id-reused' });
+    await expect(primary?.perform(ADD, other)).rejects.toMatchObject({ code: 'request-id-reused' });
     cluster.worker(1).kill();
-    expect(await cluster.perform(add, request)).toMatchObject({ result: { number: '5' }, repeated: true });
+    expect(await cluster.perform(ADD, request)).toMatchObject({ result: { number: '5' }, repeated: true });
     expect(await cluster.get('n')).toBe('5');
   });
 
@@ -694,6 +706,55 @@ describe('ReplicaHost', () => {
     const kinds = cluster.master.proposals.map(({ kind }) => kind);
     expect(kinds).not.toContain('promote');
     expect(kinds).not.toContain('remove');
+  });
+
+  it('makes a replica anew of which the result of a request is damaged, and gives another one', async () => {
+    const cluster = await Cluster.of(4);
+    // Alone it keeps no log, so that others need a snapshot.
+    cluster.master.create(P, [1]);
+    const request = requestOf(1);
+    await cluster.perform(ADD, request);
+    cluster.master.setTarget(P, [1, 2, 3], true);
+    await cluster.inSync([1, 2, 3]);
+    const primary = cluster.worker(1);
+    await flipLastBit(primary.storage, requestKey(P, request.id));
+    // Found by the snapshot that it gives.
+    cluster.master.setTarget(P, [1, 2, 3, 4], true);
+    await eventually('it was erased', () => primary.erased === 1);
+    await cluster.inSync([1, 2, 3, 4]);
+    const { index } = await cluster.primaryOf();
+    cluster.worker(index).kill();
+    expect(await cluster.perform(ADD, request)).toMatchObject({ result: { number: '5' }, repeated: true });
+    expect(primary.lost).toBe(0);
+  });
+
+  it('answers a repeated request from another replica when its result is damaged', async () => {
+    const cluster = await Cluster.of(3);
+    cluster.master.create(P, [1, 2, 3]);
+    const request = requestOf(1);
+    await cluster.perform(ADD, request);
+    const primary = await cluster.primaryOf();
+    await eventually('it is in the data', () => primary.storage.getSync(requestKey(P, request.id)));
+    await flipLastBit(primary.storage, requestKey(P, request.id));
+    expect(await cluster.perform(ADD, request)).toMatchObject({ result: { number: '5' }, repeated: true });
+    await eventually('it was erased', () => primary.erased === 1);
+  });
+
+  it('copies the only copy although the result of a request is damaged, and never does that one again', async () => {
+    const cluster = await Cluster.of(2);
+    cluster.master.create(P, [1]);
+    const [damaged, sound] = [requestOf(1), requestOf(2)];
+    await cluster.perform(ADD, damaged);
+    await cluster.perform(ADD, sound);
+    await flipLastBit(cluster.worker(1).storage, requestKey(P, damaged.id));
+    cluster.master.setTarget(P, [2, 1], true);
+    await cluster.inSync([1, 2]);
+    expect(cluster.worker(1).lost).toBe(1);
+    await eventually('worker 2 leads', () => cluster.master.configuration().primary.worker === 2);
+    const primary = (await cluster.primaryOf()).primary() as ReplicatedPartition;
+    await expect(primary.perform(ADD, damaged)).rejects.toMatchObject({ code: 'outcome-unknown' });
+    expect(await cluster.perform(ADD, sound)).toMatchObject({ result: { number: '10' }, repeated: true });
+    expect(await cluster.get('n')).toBe('10');
   });
 
   it('takes writes again when it has become the only copy while it waited to leave', async () => {

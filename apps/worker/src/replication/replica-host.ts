@@ -12,8 +12,8 @@
  * know yet whether it is named waits.
  *
  * Bad replicas. One whose log or rows fail their checks at the start, or that differs from its primary, is quarantined:
- * it says nothing, so its partition goes on without it. One of which a record turns out to be damaged hands over and
- * leaves first, which clients do not notice but by asking for that record. Once nobody counts on it, it is erased and born
+ * it says nothing, so its partition goes on without it. One of which a record, or what is kept of a request, turns out
+ * to be damaged hands over and leaves first, which clients do not notice but by asking for that very one. Once nobody counts on it, it is erased and born
  * again under another name. As long as it is counted on it may be all that is left of the data, so it is kept as it
  * is; the only copy of a partition thus stays down, for a person to look at.
  */
@@ -160,7 +160,6 @@ export class ReplicaHost {
       bytesPerSecond: SNAPSHOT_BYTES_PER_SECOND,
       observer,
       nowMs: () => this.machine.monotonicNowMs(),
-      damaged: (partition, error) => void this.onDamage(this.seat(partition), error),
       report,
     });
     this.driver = new ReplicaDriver({
@@ -225,7 +224,8 @@ export class ReplicaHost {
     let seat = this.seats.get(partition);
     if (seat === undefined) {
       const { storage } = this.options;
-      const onDamage = (error: StoreError): StoreError => this.onDamage(this.seat(partition), error);
+      const onDamage = (damage: StoreError): StoreError | undefined =>
+        this.onDamage(this.seat(partition), damage);
       seat = new Seat(partition, storage, this.recordCache.open(), onDamage);
       seat.target = this.map?.targetOf(partition);
       this.seats.set(partition, seat);
@@ -555,18 +555,20 @@ export class ReplicaHost {
   // ----------------------------------------------------------------------------------------------------- quarantine
 
   /**
-   * A record fails its checks. While others have it this replica may go, and be made anew from theirs; the only copy
+   * A row fails its checks. While others have it this replica may go, and be made anew from theirs; the only copy
    * stays, since everything else in it is sound.
-   * @returns what whoever met the record is told: to ask again, where another replica will answer.
+   * @returns as OnDamage: to ask again, where another replica will answer.
    */
-  private onDamage(seat: Seat, error: StoreError): StoreError {
+  private onDamage(seat: Seat, damage: StoreError): StoreError | undefined {
     const { replica, partition } = seat;
     const insync = replica?.configuration?.insync ?? [];
-    if (replica === undefined || insync.every((member) => hasMember([member], replica.self))) return error;
+    if (replica === undefined || insync.every((member) => hasMember([member], replica.self)))
+      return undefined;
     if (seat.damage === undefined) {
-      seat.damage = error.message;
+      seat.damage = damage.message;
       this.options.log.error(
-        `Partition ${partition} has a damaged record here: ${error.message} Others have it; this replica leaves, and is made anew.`,
+        `Partition ${partition} has a damaged row here: ${damage.message} ` +
+          'Others have it; this replica leaves, and is made anew.',
       );
     }
     return retryLater(partition);

@@ -21,6 +21,10 @@ export class ReplicaMetrics implements ReplicaObserver {
     registers: [],
   });
   private readonly quarantines = counter('diststore_quarantines_total', 'Replicas that were found unusable.');
+  private readonly losses = counter(
+    'diststore_lost_request_rows_total',
+    'Damaged rows about requests that the only copy of a partition could not send to another worker.',
+  );
   private readonly erasures = counter('diststore_erased_replicas_total', 'Replicas that were erased.');
   private readonly unreadable = counter(
     'diststore_malformed_messages_total',
@@ -51,6 +55,10 @@ export class ReplicaMetrics implements ReplicaObserver {
     this.quarantines.inc();
   }
 
+  lost(_partition: unknown, rows: number): void {
+    this.losses.inc(rows);
+  }
+
   erased(): void {
     this.erasures.inc();
   }
@@ -75,8 +83,8 @@ export class ReplicaMetrics implements ReplicaObserver {
       'From handing a write to its replica until every in-sync replica has it on disk.',
       this.commits,
     );
-    const { failovers, snapshots, quarantines, erasures, unreadable, stalls, jumps } = this;
-    for (const metric of [failovers, snapshots, quarantines, erasures, unreadable, stalls, jumps])
+    const { failovers, snapshots, quarantines, losses, erasures, unreadable, stalls, jumps } = this;
+    for (const metric of [failovers, snapshots, quarantines, losses, erasures, unreadable, stalls, jumps])
       registry.registerMetric(metric);
     new Gauge({
       name: 'diststore_replicas',

@@ -10,6 +10,8 @@ export interface ReplicaObserver {
   committed?(durationMs: number): void;
   /** A snapshot was begun, sent as a whole, or given up. */
   snapshot?(partition: PartitionId, to: WorkerIndex, what: 'begun' | 'sent' | 'given-up'): void;
+  /** So many damaged rows about requests were left out of a snapshot of the only copy. */
+  lost?(partition: PartitionId, rows: number): void;
   /** A replica was found unusable; `sole`: it is the only copy, and stays down for a person to look at. */
   quarantined?(partition: PartitionId, reason: string, options: { sole: boolean }): void;
   /** A replica was erased, because it was quarantined or is not wanted here any more. */

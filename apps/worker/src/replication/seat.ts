@@ -22,9 +22,9 @@ import type { Storage, StoredRecord } from '@diststore/storage';
 
 import type { CachedRecords } from './store/record-cache.js';
 import type { FoundForWrite, KeysToRead } from './store/replica-reads.js';
+import type { OnDamage } from './store/damage.js';
 import { asBuffer } from './store/durable-ops.js';
 import { ReplicaStore } from './store/replica-store.js';
-import type { OnDamage } from './store/replica-store.js';
 
 export type SeatState =
   /** Nothing was ever written here: there is no row 01. */
@@ -62,7 +62,7 @@ export class Seat {
   isDirty = false;
   /** Since when it is neither in sync nor wanted; monotonic. */
   retiredSinceMs: number | undefined;
-  /** A record here is damaged: the replica is to leave, so that it can be erased. It says which. */
+  /** A row here is damaged: the replica is to leave, so that it can be erased. It says which. */
   damage: string | undefined;
   /** When it was told to leave because of that; undefined: it takes part. Monotonic, as the other. */
   leavingSinceMs: number | undefined;

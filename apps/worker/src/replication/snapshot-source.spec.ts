@@ -28,7 +28,6 @@ class Bench {
       bytesPerSecond,
       observer: { snapshot: (_partition, _to, what) => this.noted.push(what) },
       nowMs: () => this.nowMs,
-      damaged: () => undefined,
       report: (problem) => this.reports.push(problem),
     });
   }
@@ -40,7 +39,7 @@ class Bench {
       next: () => {
         if (this.failing) return Promise.reject(new Error('a damaged row'));
         read += 1;
-        return Promise.resolve({ rows: [ROW], done: read === chunks });
+        return Promise.resolve({ rows: [ROW], done: read === chunks, lost: 0 });
       },
       close: () => {
         this.closed += 1;

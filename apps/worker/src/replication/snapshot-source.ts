@@ -6,7 +6,6 @@
  * second over all of them, since every byte read here is one that clients wait behind. A session beyond the bound has
  * failed at once, and the learner asks again.
  */
-import { isStoreError, type StoreError } from '@diststore/base';
 import type { PartitionId, WorkerIndex } from '@diststore/cluster';
 import type { AppliedState, SnapshotRow } from '@diststore/replication';
 
@@ -18,7 +17,12 @@ export interface SnapshotReader {
   /** Row 02, as of the snapshot. */
   readonly state: AppliedState;
   /** About SNAPSHOT_CHUNK_BYTES. `done`: nothing follows. */
-  next(): Promise<{ readonly rows: readonly SnapshotRow[]; readonly done: boolean }>;
+  next(): Promise<{
+    readonly rows: readonly SnapshotRow[];
+    readonly done: boolean;
+    /** Damaged rows about requests, of which no replica has a sound one. */
+    readonly lost: number;
+  }>;
   close(): Promise<void>;
 }
 
@@ -29,8 +33,6 @@ export interface SnapshotSourceOptions {
   readonly bytesPerSecond: number;
   readonly observer: ReplicaObserver;
   readonly nowMs: () => number;
-  /** A row of the partition was found damaged. */
-  readonly damaged: (partition: PartitionId, error: StoreError) => void;
   /** Something went wrong that a person may want to know. */
   readonly report: (problem: string) => void;
 }
@@ -127,8 +129,9 @@ export class SnapshotSource {
     snapshotId: number,
     index: number,
   ): Promise<void> {
-    const { rows, done } = await reader.next();
+    const { rows, done, lost } = await reader.next();
     if (session.isClosed) return;
+    if (lost > 0) this.noteLost(session, lost);
     let bytes = 0;
     for (const { key, value } of rows) bytes += key.length + value.length;
     this.after(this.pay(bytes), () => {
@@ -136,6 +139,15 @@ export class SnapshotSource {
       session.isSent = done;
       session.tell({ type: 'snapshotRead', snapshotId, index, rows, done });
     });
+  }
+
+  private noteLost({ partition, to }: Session, lost: number): void {
+    const { observer, report } = this.options;
+    observer.lost?.(partition, lost);
+    report(
+      `Of partition ${partition} this is the only copy, and ${lost} rows about requests are damaged in it; ` +
+        `worker ${to} is sent the rest. Repetitions of those requests are answered with outcome-unknown.`,
+    );
   }
 
   /** @returns how long to wait before going on, in milliseconds. */
@@ -160,7 +172,6 @@ export class SnapshotSource {
       this.options.report(
         `A snapshot of partition ${session.partition} for worker ${session.to} failed: ${reason}`,
       );
-      if (isStoreError(error, 'record-corrupt')) this.options.damaged(session.partition, error);
       session.tell({ type: 'snapshotFailed', snapshotId });
       // Also when the replica knows nothing of it any more.
       this.close(session.partition, snapshotId);

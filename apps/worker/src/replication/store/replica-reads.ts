@@ -1,9 +1,8 @@
 /** What a replica's rows say about keys and requests: the reading side of `Reads`. */
-import { isStoreError } from '@diststore/base';
-import type { StoreError } from '@diststore/base';
+import { isStoreError, StoreError } from '@diststore/base';
 import type { FinishedRequest, Reads, RequestId, Seq } from '@diststore/replication';
 import { dataKey, decodeFinished, decodeRecord, requestKey } from '@diststore/storage';
-import type { Storage, StoredRecord } from '@diststore/storage';
+import type { FinishedRequestRow, Storage, StoredRecord } from '@diststore/storage';
 
 /**
  * Stands for a record that fails its checksum. Its place is taken by a row of unknown content, newer than any clear:
@@ -14,6 +13,16 @@ export const DAMAGED_RECORD: StoredRecord = {
   expireAtMs: 0,
   contentType: undefined,
   payload: Buffer.alloc(0),
+};
+
+/**
+ * Stands for the result of a request of which no replica has a sound one any more. No entry has this number.
+ * Persisted, never renumber.
+ */
+export const LOST_RESULT: FinishedRequestRow = {
+  seq: 0,
+  fingerprint: { hi: 0, lo: 0 },
+  result: Buffer.alloc(0),
 };
 
 export interface KeysToRead {
@@ -41,10 +50,7 @@ export function nameOf(key: Buffer): string {
 
 export const NONE_DAMAGED: ReadonlyMap<string, StoreError> = new Map();
 
-/**
- * Reads at once, on the caller's thread, what a write of `keys` is decided against.
- * @throws StoreError store-corrupt: the row of the request is damaged, so it may have been done
- */
+/** Reads at once, on the caller's thread, what a write of `keys` is decided against. @throws as `readFinished` */
 export function readForWrite(
   storage: Storage,
   partition: number,
@@ -86,7 +92,7 @@ function recordsOf(
 
 /**
  * What became of a request, or undefined if it is not known here.
- * @throws StoreError store-corrupt: its row is damaged, so it may have been done
+ * @throws StoreError store-corrupt, store-format: its row is damaged here; outcome-unknown: it was, in the only copy
  */
 export function readFinished(
   storage: Storage,
@@ -95,5 +101,15 @@ export function readFinished(
 ): FinishedRequest | undefined {
   const key = requestKey(partition, requestId);
   const bytes = storage.getSync(key);
-  return bytes === undefined ? undefined : decodeFinished(key, bytes);
+  if (bytes === undefined) return undefined;
+  const finished = decodeFinished(key, bytes);
+  if (finished.seq === LOST_RESULT.seq) throw resultLost(partition);
+  return finished;
+}
+
+/** Nothing is known but that it was done: it is not done again, and cannot be answered. */
+export function resultLost(partition: number): StoreError {
+  const detail =
+    'A request with this id was done before, but what was kept of its answer is damaged. Read back what it was to change.';
+  return new StoreError('outcome-unknown', detail, { facts: { partition } });
 }

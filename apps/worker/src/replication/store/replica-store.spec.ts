@@ -3,6 +3,7 @@
  * to its replica, and a crash in the middle of erasing never leaves what passes for a whole replica.
  */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { StoreError } from '@diststore/base';
 import {
   epoch,
   generation,
@@ -201,17 +202,19 @@ const show = (rows: readonly SnapshotRow[]): string[] =>
 
 async function copyOf(
   store: ReplicaStore,
-): Promise<{ rows: SnapshotRow[]; state: AppliedState; chunks: number }> {
+): Promise<{ rows: SnapshotRow[]; state: AppliedState; chunks: number; lost: number }> {
   const snapshot = await store.openSnapshot();
   try {
     const rows: SnapshotRow[] = [];
+    let lost = 0;
     for (let chunks = 1; ; chunks += 1) {
       const chunk = await snapshot.next();
       let bytes = 0;
       for (const { key, value } of chunk.rows.slice(0, -1)) bytes += key.length + value.length;
       expect(bytes).toBeLessThan(SNAPSHOT_CHUNK_BYTES);
       rows.push(...chunk.rows);
-      if (chunk.done) return { rows, state: snapshot.state, chunks };
+      lost += chunk.lost;
+      if (chunk.done) return { rows, state: snapshot.state, chunks, lost };
     }
   } finally {
     await snapshot.close();
@@ -399,10 +402,14 @@ describe.each(PROVIDERS)('the store of a replica, on %s', (_name, open) => {
 
     it("of a request's row is told to who repeats the request", async () => {
       await flip(requestKey(P, requestId(1)));
-      const corrupt = expect.objectContaining({ code: 'store-corrupt' });
-      expect(() => store.finished(requestId(1))).toThrow(corrupt);
-      expect(() => store.readForWrite({ appliedSeq: 2, keys: [], requestId: requestId(1) })).toThrow(corrupt);
+      const repeated = { appliedSeq: 2, keys: [], requestId: requestId(1) };
+      const unknown = expect.objectContaining({ code: 'outcome-unknown' });
+      expect(() => store.finished(requestId(1))).toThrow(unknown);
+      expect(() => store.readForWrite(repeated)).toThrow(unknown);
       expect(store.finished(requestId(2))).toBeDefined();
+      const elsewhere = new StoreError('retry-later', 'Others have it.');
+      const oneOfMany = new ReplicaStore(storage, P, () => elsewhere);
+      expect(() => oneOfMany.readForWrite(repeated)).toThrow(elsewhere);
     });
   });
 
@@ -655,13 +662,62 @@ describe.each(PROVIDERS)('the store of a replica, on %s', (_name, open) => {
       expect(copy.clearPending).toBe(true);
     });
 
-    it('with a damaged row is refused by who reads it', async () => {
+    it('with a damaged row is not given where others have the row', async () => {
       await write(writer.direct(writer.entry([put('A', 'happy')], { id: requestId(1) })));
+      const elsewhere = new StoreError('retry-later', 'Others have it.');
+      const told: string[] = [];
+      const oneOfMany = new ReplicaStore(storage, P, ({ code }) => {
+        told.push(code);
+        return elsewhere;
+      });
+      for (const row of [dataKey(P, latin1('A')), requestKey(P, requestId(1))]) {
+        await flip(row);
+        await expect(copyOf(oneOfMany)).rejects.toBe(elsewhere);
+        await flip(row);
+      }
+      await storage.write([{ type: 'put', key: expiryKey(P, 5, latin1('A')), value: latin1('x') }]);
+      await expect(copyOf(oneOfMany)).rejects.toBe(elsewhere);
+      expect(told).toEqual(['record-corrupt', 'store-corrupt', 'store-corrupt']);
+    });
+
+    it('of the only copy is refused for a damaged record', async () => {
+      await write(writer.direct(writer.entry([put('A', 'happy')])));
       await flip(dataKey(P, latin1('A')));
       await expect(copyOf(store)).rejects.toMatchObject({ code: 'record-corrupt' });
-      await flip(dataKey(P, latin1('A')));
+    });
+
+    it('of the only copy says of a damaged result that it is lost, and leaves out damaged rows of indexes', async () => {
+      await install(INSTALLED);
+      await write(writer.direct(writer.entry([put('A', 'happy', 5)], { id: requestId(1) })));
+      await write(writer.direct(writer.entry([put('B', 'happy')], { id: requestId(2) })));
       await flip(requestKey(P, requestId(1)));
-      await expect(copyOf(store)).rejects.toMatchObject({ code: 'store-corrupt' });
+      const impossible = Buffer.concat([requestKey(P, requestId(1)), Buffer.alloc(1)]);
+      await storage.write([
+        { type: 'put', key: impossible, value: Buffer.alloc(0) },
+        { type: 'put', key: expiryKey(P, 5, latin1('A')), value: latin1('x') },
+      ]);
+      const { rows, state, lost } = await copyOf(store);
+      expect(lost).toBe(3);
+      expect(problemOfSnapshotRows(P, rows)).toBeUndefined();
+      expect(rows.map((row) => Buffer.from(row.key))).not.toContainEqual(impossible);
+
+      const target = await open();
+      const copy = new ReplicaStore(target.storage, P);
+      await target.storage.write(
+        copy.opsOf([
+          { type: 'rows', rows },
+          { type: 'state', state },
+        ]),
+      );
+      expect(() => copy.finished(requestId(1))).toThrow(expect.objectContaining({ code: 'outcome-unknown' }));
+      expect(copy.finished(requestId(2))?.seq).toBe(2);
+      expect(target.storage.getSync(expiryKey(P, 5, latin1('A')))).toHaveLength(0);
+      // It goes with its age, as a sound one.
+      const later = { ...state, lastTimestampMs: state.lastTimestampMs + REQUEST_TTL_MS + 1 };
+      await target.storage.write(copy.opsOf([{ type: 'state', state: later }]));
+      while (await copy.sweepOld(idle)) continue;
+      expect(copy.finished(requestId(1))).toBeUndefined();
+      await target.close();
     });
 
     it('with a damaged state row cannot be opened', async () => {

@@ -11,7 +11,6 @@
  * Invariant: after a crash at any point `loadReplica` finds what was durable, or says that it may not be used.
  */
 import { invariant, isStoreError } from '@diststore/base';
-import type { StoreError } from '@diststore/base';
 import type {
   AppliedState,
   DurableWrite,
@@ -23,19 +22,17 @@ import type {
 import { dataKey, decodeRecord } from '@diststore/storage';
 import type { Storage, StoredRecord, WriteOp } from '@diststore/storage';
 
+import type { OnDamage } from './damage.js';
 import { pushOps, stateOf } from './durable-ops.js';
 import { dropReplica, eraseReplica } from './erase-replica.js';
 import { Leftovers } from './leftovers.js';
 import type { AskUnderWay } from './leftovers.js';
 import { readLog } from './log-rows.js';
 import type { LogBounds } from './log-rows.js';
-import { readFinished, readForWrite } from './replica-reads.js';
+import { readFinished, readForWrite, resultLost } from './replica-reads.js';
 import type { FoundForWrite, KeysToRead } from './replica-reads.js';
 import { ReplicaSnapshot } from './snapshot-rows.js';
-import { stateOp } from './state-row.js';
-
-/** Told of each record that fails its checks. @returns what whoever reads it is told. */
-export type OnDamage = (error: StoreError) => StoreError;
+import { isDamage, stateOp } from './state-row.js';
 
 export class ReplicaStore {
   private readonly leftovers: Leftovers;
@@ -44,7 +41,7 @@ export class ReplicaStore {
   constructor(
     private readonly storage: Storage,
     readonly partition: number,
-    private readonly onDamage: OnDamage = (error) => error,
+    private readonly onDamage: OnDamage = () => undefined,
   ) {
     this.leftovers = new Leftovers(storage, partition);
   }
@@ -98,21 +95,32 @@ export class ReplicaStore {
     try {
       return decodeRecord(key, bytes);
     } catch (error) {
-      throw isStoreError(error, 'record-corrupt') ? this.onDamage(error) : error;
+      throw isStoreError(error, 'record-corrupt') ? (this.onDamage(error) ?? error) : error;
     }
   }
 
-  /** See `readForWrite`. */
+  /** See `readForWrite`. @throws as `finished` */
   readForWrite(what: KeysToRead): FoundForWrite {
-    const found = readForWrite(this.storage, this.partition, what);
+    const found = this.readingRequests(() => readForWrite(this.storage, this.partition, what));
     if (found.damaged.size === 0) return found;
-    const damaged = new Map([...found.damaged].map(([name, error]) => [name, this.onDamage(error)]));
+    const damaged = new Map([...found.damaged].map(([name, error]) => [name, this.onDamage(error) ?? error]));
     return { ...found, damaged };
   }
 
-  /** See `readFinished`. */
+  /**
+   * What became of a request, or undefined if it is not known here.
+   * @throws StoreError outcome-unknown: it was done, and no replica has its result; or what `onDamage` makes of that
+   */
   finished(requestId: RequestId): FinishedRequest | undefined {
-    return readFinished(this.storage, this.partition, requestId);
+    return this.readingRequests(() => readFinished(this.storage, this.partition, requestId));
+  }
+
+  private readingRequests<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      throw isDamage(error) ? (this.onDamage(error) ?? resultLost(this.partition)) : error;
+    }
   }
 
   /** See `readLog`. */
@@ -122,7 +130,7 @@ export class ReplicaStore {
 
   /** See `ReplicaSnapshot.open`. */
   openSnapshot(): Promise<ReplicaSnapshot> {
-    return ReplicaSnapshot.open(this.storage, this.partition);
+    return ReplicaSnapshot.open(this.storage, this.partition, this.onDamage);
   }
 
   /** Whether records that a clear has hidden may still be stored. */

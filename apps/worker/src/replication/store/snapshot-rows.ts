@@ -10,6 +10,7 @@ import {
   contentRanges,
   decodeFinished,
   decodeRecord,
+  encodeFinished,
   keyOfData,
   parseExpiryKey,
   parseRequestAgeKey,
@@ -17,24 +18,33 @@ import {
 } from '@diststore/storage';
 import type { Entry, KeyRange, Snapshot, Storage } from '@diststore/storage';
 
+import type { OnDamage } from './damage.js';
 import { asBuffer } from './durable-ops.js';
+import { LOST_RESULT } from './replica-reads.js';
 import { readApplied } from './state-row.js';
 
 export interface SnapshotChunk {
   readonly rows: readonly SnapshotRow[];
   /** This chunk is the last. */
   readonly done: boolean;
+  /** Rows about requests, and of indexes, that are damaged here and nowhere sound; see `next`. */
+  readonly lost: number;
 }
+
+const NO_VALUE = Buffer.alloc(0);
 
 /** One session's view of a partition. Its owner closes it; until then the store keeps its old data. */
 export class ReplicaSnapshot {
   /** Read and not yet handed out. */
   private buffered: SnapshotRow[] = [];
+  /** Since the last chunk. */
+  private lost = 0;
   private readonly ranges: KeyRange[];
 
   private constructor(
     private readonly snapshot: Snapshot,
     private readonly partition: number,
+    private readonly onDamage: OnDamage,
     /** Row 02 as of the snapshot: how far its rows are. */
     readonly state: AppliedState,
   ) {
@@ -42,12 +52,12 @@ export class ReplicaSnapshot {
   }
 
   /** @throws StoreError store-corrupt: row 02 is damaged; store-closed */
-  static async open(storage: Storage, partition: number): Promise<ReplicaSnapshot> {
+  static async open(storage: Storage, partition: number, onDamage: OnDamage): Promise<ReplicaSnapshot> {
     const snapshot = storage.snapshot();
     try {
       const row = await snapshot.get(stateKey(partition));
       const state = row === undefined ? APPLIED_NOTHING : readApplied(row);
-      return new ReplicaSnapshot(snapshot, partition, state);
+      return new ReplicaSnapshot(snapshot, partition, onDamage, state);
     } catch (error) {
       await snapshot.close();
       throw error;
@@ -57,9 +67,12 @@ export class ReplicaSnapshot {
   /**
    * The next rows: SNAPSHOT_CHUNK_BYTES and one row at most, SNAPSHOT_CHUNK_ROWS_MAX rows at most. What a clear has
    * hidden is left out.
+   *
+   * Where this is the only copy, a damaged result of a request goes as LOST_RESULT, so that the request is not done
+   * again by whoever takes over, and a damaged row of an index is left out: a copy without them is better than none.
    * REQUIRES: the call before has settled, and did not say `done`.
-   * @throws StoreError record-corrupt, store-corrupt: a row is damaged; there is nothing to send that could be
-   *   relied on. store-closed
+   * @throws StoreError record-corrupt, or what `onDamage` makes of it: there is nothing to send that could be relied
+   *   on. store-closed
    */
   async next(): Promise<SnapshotChunk> {
     let bytes = 0;
@@ -82,7 +95,9 @@ export class ReplicaSnapshot {
   private take(count: number): SnapshotChunk {
     const rows = this.buffered.slice(0, count);
     this.buffered = this.buffered.slice(count);
-    return { rows, done: this.buffered.length === 0 && this.ranges.length === 0 };
+    const { lost } = this;
+    this.lost = 0;
+    return { rows, done: this.buffered.length === 0 && this.ranges.length === 0, lost };
   }
 
   /** Reads one page on. @returns false at the end. */
@@ -90,25 +105,37 @@ export class ReplicaSnapshot {
     const range = this.ranges[0];
     if (range === undefined) return false;
     const { entries, done } = await this.snapshot.page(range);
-    for (const entry of entries) if (this.isWanted(entry)) this.buffered.push(entry);
+    for (const entry of entries) {
+      const row = this.rowOf(entry);
+      if (row !== undefined) this.buffered.push(row);
+    }
     const last = entries.at(-1)?.key;
     if (done || last === undefined) this.ranges.shift();
     else this.ranges[0] = { gte: Buffer.concat([last, Buffer.alloc(1)]), lt: range.lt };
     return true;
   }
 
-  private isWanted({ key, value }: Entry): boolean {
-    switch (contentKindOf(key, this.partition)) {
-      case 'data':
-        return decodeRecord(keyOfData(key), value).version > this.state.clearedThrough;
-      case 'request':
-        decodeFinished(key, value);
-        return true;
-      case 'request-age':
-      case 'expiry':
-        return true;
-      case undefined:
-        throw new StoreError('store-corrupt', `Row ${key.toString('hex')} has an impossible key.`);
+  /** What goes for a row that is stored here, if anything. */
+  private rowOf(stored: Entry): SnapshotRow | undefined {
+    const { key, value } = stored;
+    const kind = contentKindOf(key, this.partition);
+    if (kind === 'data') return this.isHidden(key, value) ? undefined : stored;
+    const problem = problemOfRow(this.partition, key, value);
+    if (problem === undefined) return stored;
+    const damage = new StoreError('store-corrupt', describe(key, problem));
+    const told = this.onDamage(damage);
+    if (told !== undefined) throw told;
+    this.lost += 1;
+    if (kind === 'request') return { key, value: encodeFinished(key, LOST_RESULT) };
+    // All that a row of an index says is in its key.
+    return problemOfRow(this.partition, key, NO_VALUE) === undefined ? { key, value: NO_VALUE } : undefined;
+  }
+
+  private isHidden(key: Buffer, value: Buffer): boolean {
+    try {
+      return decodeRecord(keyOfData(key), value).version <= this.state.clearedThrough;
+    } catch (error) {
+      throw isStoreError(error, 'record-corrupt') ? (this.onDamage(error) ?? error) : error;
     }
   }
 }
@@ -121,9 +148,13 @@ export function problemOfSnapshotRows(partition: number, rows: readonly Snapshot
   for (const row of rows) {
     const key = asBuffer(row.key);
     const problem = problemOfRow(partition, key, asBuffer(row.value));
-    if (problem !== undefined) return `Row ${key.toString('hex', 0, 64)}: ${problem}`;
+    if (problem !== undefined) return describe(key, problem);
   }
   return undefined;
+}
+
+function describe(key: Buffer, problem: string): string {
+  return `Row ${key.toString('hex', 0, 64)}: ${problem}`;
 }
 
 function problemOfRow(partition: number, key: Buffer, value: Buffer): string | undefined {
