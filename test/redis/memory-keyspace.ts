@@ -30,7 +30,6 @@ export class MemoryKeyspace implements RedisKeyspace {
   /** Operations whose answer waits until the test lets it go. */
   gate: Promise<void> | undefined;
   failure: StoreError | undefined;
-  staleFailure: StoreError | undefined;
   nowMs: () => number = Date.now;
 
   constructor(
@@ -55,7 +54,6 @@ export class MemoryKeyspace implements RedisKeyspace {
   /** As if the replica here had fallen behind: it has what was durable when `fallBehind` was called. */
   async getAs(key: Buffer): Promise<RedisFound> {
     await nextTurn();
-    if (this.staleFailure !== undefined) throw this.staleFailure;
     return { record: this.live((this.behind ?? this.durable).get(key.toString('latin1'))) };
   }
 

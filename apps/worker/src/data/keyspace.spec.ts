@@ -1,9 +1,11 @@
 /** The keyspace over a router that knows two partitions, told apart by the first byte of the key. */
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { StoreError } from '@diststore/base';
 import { partitionId } from '@diststore/cluster';
 import type { Operation } from '@diststore/data';
 
 import { mapOnOne, partitionsInMemory, SELF } from '../../test/partitions-in-memory.js';
+import type { StaleRecord } from '../replication/replicated-partition.js';
 import type { Router } from '../routing/router.js';
 import { Keyspace } from './keyspace.js';
 import type { Partition } from './partition.js';
@@ -17,6 +19,7 @@ const z = Buffer.from('z');
 describe('Keyspace', () => {
   let here: Partition;
   let there: Partition;
+  let router: Router;
   let keyspace: Keyspace;
   /** How often the other partition was written to through the router. */
   let forwarded: number;
@@ -31,7 +34,7 @@ describe('Keyspace', () => {
     const { partitions } = await partitionsInMemory({ map: mapOnOne(SELF, 2), limits: { maxValueBytes: 10 } });
     [here, there] = partitions.primaries() as unknown as [Partition, Partition];
     forwarded = 0;
-    const router: Pick<Router, 'route' | 'routeTo' | 'perform' | 'get'> = {
+    const routes: Pick<Router, 'route' | 'routeTo' | 'perform' | 'get'> = {
       route: (key) => routeTo(partitionOf(key)),
       routeTo,
       perform: (partition, operation) => {
@@ -41,7 +44,8 @@ describe('Keyspace', () => {
       },
       get: async (partition, key) => (partition === HERE ? here : there).get(key),
     };
-    keyspace = new Keyspace(router as Router, { primaries: () => [here], replica: () => undefined }, { maxValueBytes: 10 });
+    router = routes as Router;
+    keyspace = new Keyspace(router, { primaries: () => [here], replica: () => undefined }, { maxValueBytes: 10 });
   });
 
   it('does an operation where its key is, and says who holds it', async () => {
@@ -60,6 +64,22 @@ describe('Keyspace', () => {
     expect(await keyspace.delete(a)).toEqual({ version: 2, partition: HERE, replicas: [1] });
     expect(await keyspace.delete(a)).toBeUndefined();
     expect([keyspace.keys, keyspace.bytes]).toEqual([0, 0]);
+  });
+
+  it('answers a stale read as the primary does while the replica here is not to be read', async () => {
+    const reading = (readStale: () => Promise<StaleRecord>) =>
+      new Keyspace(router, { primaries: () => [here], replica: () => ({ readStale }) }, { maxValueBytes: 10 });
+    await keyspace.put(a, Buffer.from('1'));
+    const sound = reading(() => Promise.resolve({ record: undefined, asOfSeq: 0, lagMs: 70 }));
+    expect(await sound.getAs(a, 'stale')).toMatchObject({ record: undefined, served: 'stale', lagMs: 70 });
+    const damaged = reading(() => Promise.reject(new StoreError('retry-later', 'Others have it.')));
+    expect(await damaged.getAs(a, 'stale')).toMatchObject({
+      record: { version: 1 },
+      served: 'linearizable',
+      lagMs: 0,
+    });
+    const alone = reading(() => Promise.reject(new StoreError('record-corrupt', 'Nobody has it.')));
+    await expect(alone.getAs(a, 'stale')).rejects.toMatchObject({ code: 'record-corrupt' });
   });
 
   const get = (key: Buffer) => ({ type: 'get', key }) as const;

@@ -10,7 +10,7 @@ import type { Counts, Request } from '@diststore/replication';
 import type { StoredRecord } from '@diststore/storage';
 
 import type { Holders, Route, Router } from '../routing/router.js';
-import type { ReplicatedPartition } from '../replication/replicated-partition.js';
+import type { ReplicatedPartition, StaleRecord } from '../replication/replicated-partition.js';
 import type { Consistency } from './consistency.js';
 import type { PageOptions, Partition, Performed, RecordPage } from './partition.js';
 
@@ -79,8 +79,8 @@ export class Keyspace {
   }
 
   /**
-   * As `get`, as fresh as is asked for. A stale read is served by the replica that is here; without one the primary is
-   * asked, and what is served is linearizable.
+   * As `get`, as fresh as is asked for. A stale read is served by the replica that is here. Where there is none, or it
+   * is not to be read because it is being made anew, the primary is asked, and what is served is linearizable.
    * @throws StoreError as `get`; too-many-requests
    */
   async getAs(key: Buffer, consistency: Consistency): Promise<FoundAs> {
@@ -90,10 +90,20 @@ export class Keyspace {
       const record = await this.router.getConfirmed(partition, key);
       return { record, holders: this.router.routeTo(partition), served: 'confirmed', lagMs: 0 };
     }
-    const replica = consistency === 'stale' ? this.here.replica(partition) : undefined;
-    if (replica === undefined) return { ...(await this.get(key)), served: 'linearizable', lagMs: 0 };
-    const { record, lagMs } = await replica.readStale(key);
+    const found = consistency === 'stale' ? await this.readHere(partition, key) : undefined;
+    if (found === undefined) return { ...(await this.get(key)), served: 'linearizable', lagMs: 0 };
+    const { record, lagMs } = found;
     return { record, holders: this.router.routeTo(partition), served: 'stale', lagMs };
+  }
+
+  /** Undefined: there is no replica here that may be read. @throws StoreError record-corrupt */
+  private async readHere(partition: PartitionId, key: Buffer): Promise<StaleRecord | undefined> {
+    try {
+      return await this.here.replica(partition)?.readStale(key);
+    } catch (error) {
+      if (isStoreError(error, 'retry-later')) return undefined;
+      throw error;
+    }
   }
 
   /** Whether a stale read of the partition is answered here. */

@@ -3,7 +3,6 @@
  * that cannot hold: clusters, partitions on other workers, transactions across slots, scans, WATCH.
  */
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { StoreError } from '@diststore/base';
 import { ClusterMap, slotOf } from '@diststore/cluster';
 
 import { conformanceGroups, normalised, wordsOf } from '../../../../test/redis/conformance.js';
@@ -117,8 +116,6 @@ describe('on the cluster port', () => {
       ['DEL', other],
     ])
       expect(await client.call(...command)).toBe(moved);
-    keyspace.staleFailure = new StoreError('retry-later', 'It is being made anew.');
-    expect(await client.call('GET', other)).toBe('new');
 
     expect(await client.call('READWRITE')).toBe('+OK');
     expect(await client.call('GET', other)).toBe(moved);

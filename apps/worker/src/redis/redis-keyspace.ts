@@ -24,7 +24,7 @@ export interface RedisPage {
 export interface RedisKeyspace {
   /** Answers at once when it can. @throws StoreError */
   get(key: Buffer): RedisFound | Promise<RedisFound>;
-  /** As `get`, from the replica that is here, as far as it has come. @throws StoreError retry-later: it is not to be read */
+  /** As `get`, from the replica that is here, as far as it has come, if there is one that may be read. @throws StoreError */
   getAs(key: Buffer, consistency: 'stale'): Promise<RedisFound>;
   /** Whether this worker has a replica of the partition, in whatever role. */
   hasReplica(partition: PartitionId): boolean;

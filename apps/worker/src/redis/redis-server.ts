@@ -15,7 +15,7 @@ import { ALL_IMPLEMENTATIONS } from './commands/index.js';
 import { CursorTable } from './cursor-table.js';
 import type { BoundCommand, Connection, Context, RedisMode, RedisPort } from './implementation.js';
 import { Pauses } from './pauses.js';
-import type { Reader, RedisCluster, RedisFound, RedisKeyspace } from './redis-keyspace.js';
+import type { Reader, RedisCluster, RedisKeyspace } from './redis-keyspace.js';
 import { CLIENTS_MAX_DEFAULT, INCOMPLETE_BYTES_MAX, OUTPUT_BYTES_MAX, SWEEP_MS } from './redis-limits.js';
 import { Session } from './session.js';
 import { SlotMap } from './slot-map.js';
@@ -80,7 +80,7 @@ export class RedisServer implements RedisPort {
     const { clock, maxValueBytes, port, host } = options;
     this.mode = options.mode;
     this.keyspace = options.keyspace;
-    this.staleReader = { get: (key) => getStale(options.keyspace, key) };
+    this.staleReader = { get: (key) => options.keyspace.getAs(key, 'stale') };
     this.clock = clock;
     this.log = options.log;
     this.startedMs = performance.now();
@@ -243,16 +243,6 @@ export class RedisServer implements RedisPort {
   private sweep(): void {
     const nowMs = performance.now();
     for (const session of this.connections()) session.sweep(nowMs, this.idleTimeoutMs);
-  }
-}
-
-/** While the replica here is not to be read, because it is being made anew, the primary answers. */
-async function getStale(keyspace: RedisKeyspace, key: Buffer): Promise<RedisFound> {
-  try {
-    return await keyspace.getAs(key, 'stale');
-  } catch (error) {
-    if (!isStoreError(error, 'retry-later')) throw error;
-    return keyspace.get(key);
   }
 }
 

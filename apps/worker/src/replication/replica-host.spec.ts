@@ -57,7 +57,7 @@ import { ReplicaHost } from './replica-host.js';
 import type { ReplicaHostOptions } from './replica-host.js';
 import type { Lane, Line, NetworkHandler, ReplicaNetwork } from './replica-network.js';
 import { ReplicaSweeper } from './replica-sweeper.js';
-import type { ReplicatedPartition } from './replicated-partition.js';
+import type { ReplicatedPartition, StaleRecord } from './replicated-partition.js';
 import { ReplicatedPartitions } from './replicated-partitions.js';
 
 const P = partitionId(0);
@@ -706,6 +706,21 @@ describe('ReplicaHost', () => {
     const kinds = cluster.master.proposals.map(({ kind }) => kind);
     expect(kinds).not.toContain('promote');
     expect(kinds).not.toContain('remove');
+  });
+
+  it('makes a secondary anew of which a stale read meets a damaged record', async () => {
+    const cluster = await Cluster.of(3, READING_FROM_DISK);
+    cluster.master.create(P, [1, 2, 3]);
+    await cluster.perform(put('a', 'one'));
+    const secondary = cluster.worker(3);
+    await eventually('it is in the data', () => secondary.stored('a') === 'one');
+    await damage(secondary.storage, 'a');
+    const stale = (): Promise<StaleRecord> | undefined =>
+      secondary.partitions?.replica(P)?.readStale(key('a'));
+    await expect(stale()).rejects.toMatchObject({ code: 'retry-later' });
+    await eventually('it was erased', () => secondary.erased === 1);
+    await cluster.inSync([1, 2, 3]);
+    expect(await stale()).toMatchObject({ record: { version: 1 } });
   });
 
   it('makes a replica anew of which the result of a request is damaged, and gives another one', async () => {
