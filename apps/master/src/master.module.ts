@@ -1,5 +1,4 @@
 /** Wiring only: what a master is made of. Opened here in order; closed by start-master.ts in reverse. */
-import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -85,8 +84,8 @@ export class MasterModule {
           provide: MASTER_START,
           inject: [STORAGE],
           useFactory: async (storage: Storage): Promise<MasterStart> => {
-            const { boot } = await openStore(storage, { kind: 'master', index: 0 });
-            return { boot, nonce: randomBytes(16).toString('hex') };
+            const { boot, nonce } = await openStore(storage, { kind: 'master', index: 0 });
+            return { boot, nonce };
           },
         },
         {

@@ -144,6 +144,7 @@ export function registrationOf(worker: number, change: Partial<Registration> = {
     store: storeOf(worker),
     boot: 1,
     nonce: '1'.repeat(16),
+    earlier: [],
     clusterId: null as ClusterId | null,
     pid: 1,
     http: { host: '127.0.0.1', port: 5000 + worker },

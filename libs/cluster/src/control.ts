@@ -15,18 +15,18 @@ import { Fields } from './json-fields.js';
 import { decodeAddress } from './map-codec.js';
 import { decodeMasterStart, decodeReport } from './report.js';
 import type { MasterStart, Report } from './report.js';
+import type { StoreStart } from './registration.js';
 import type { Address, Worker } from './worker.js';
 import { LABEL_LENGTH_MAX, WEIGHT_MAX } from './worker.js';
 
 /** Who is speaking: one process on one store. */
-export interface Speaker {
+export interface Speaker extends StoreStart {
   readonly store: StoreId;
-  readonly boot: number;
-  /** Random, chosen at the start of the process. */
-  readonly nonce: string;
 }
 
 export interface Registration extends Speaker {
+  /** See RegistrationRequest. */
+  readonly earlier: readonly StoreStart[];
   /** The cluster that the store belongs to; null: it has never been in one. */
   readonly clusterId: ClusterId | null;
   readonly pid: number;
@@ -79,15 +79,20 @@ export const SPEAKER_FIELDS = ['store', 'boot', 'nonce'];
 const NONCE = /^[0-9a-f]{16,64}$/;
 const PID_MAX = 2 ** 31 - 1;
 const HEARTBEAT_MS_MAX = 3_600_000;
+/** More than a store remembers (EARLIER_STARTS_MAX of libs/storage). */
+const EARLIER_STARTS_MAX = 1024;
 
 /** @throws StoreError bad-request naming the field that is wrong. */
 export function parseRegistration(json: unknown): Required<Registration> {
   const fields = new Fields(json, 'registration', [
     ...SPEAKER_FIELDS,
-    ...['clusterId', 'pid', 'http', 'redisCluster', 'redisGateway', 'labels', 'weight', 'report'],
+    ...['earlier', 'clusterId', 'pid', 'http', 'redisCluster', 'redisGateway', 'labels', 'weight', 'report'],
   ]);
   return {
     ...speakerOf(fields),
+    earlier: fields.list('earlier', EARLIER_STARTS_MAX, (value, path) =>
+      startOf(new Fields(value, path, ['boot', 'nonce'])),
+    ),
     clusterId: fields.take('clusterId', isClusterIdOrNull, 'a cluster id or null'),
     pid: fields.wholeNumber('pid', { min: 1, max: PID_MAX }),
     http: fields.nested('http', decodeAddress),
@@ -146,8 +151,11 @@ export function parseWorkerIndex(text: string): number | undefined {
 
 /** REQUIRES: `fields` may have `store`, `boot` and `nonce`. */
 export function speakerOf(fields: Fields): Speaker {
+  return { store: fields.take('store', isStoreId, '32 hex digits'), ...startOf(fields) };
+}
+
+function startOf(fields: Fields): StoreStart {
   return {
-    store: fields.take('store', isStoreId, '32 hex digits'),
     boot: fields.wholeNumber('boot', { min: 1, max: Number.MAX_SAFE_INTEGER }),
     nonce: fields.take('nonce', isNonce, '16 to 64 hex digits'),
   };

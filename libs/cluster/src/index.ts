@@ -108,6 +108,7 @@ export { admit, FORMER_STORES_MAX } from './registration.js';
 export type {
   Admission,
   RegistrationRequest,
+  StoreStart,
   StoreRegistration,
   Welcome,
   WorkerRegistration,

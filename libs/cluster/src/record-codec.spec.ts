@@ -179,13 +179,13 @@ describe('targets and registrations', () => {
     expect(decodeTarget(overTheWire(encodeTarget(one)))).toEqual(one);
     const first = admit(
       undefined,
-      { store: storeAt(1), boot: 1, nonce: 'a' },
+      { store: storeAt(1), boot: 1, nonce: 'a', earlier: [] },
       { isCurrentLive: false, nextNumber: 1 },
     );
     const known = 'registration' in first ? first.registration : undefined;
     const second = admit(
       known,
-      { store: storeAt(1, 2), boot: 1, nonce: 'b' },
+      { store: storeAt(1, 2), boot: 1, nonce: 'b', earlier: [] },
       { isCurrentLive: false, nextNumber: 2 },
     );
     const registration = 'registration' in second ? second.registration : undefined;

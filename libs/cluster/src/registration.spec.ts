@@ -5,7 +5,15 @@ import { storeAt } from '../test/fixtures.js';
 import { admit, FORMER_STORES_MAX } from './registration.js';
 import type { WorkerRegistration } from './registration.js';
 
-const request = (store: number, boot: number, nonce = 'n') => ({ store: storeAt(1, store), boot, nonce });
+/** @param earlier starts before this one, as boot and nonce */
+function request(store: number, boot: number, nonce = 'n', ...earlier: [number, string][]) {
+  return {
+    store: storeAt(1, store),
+    boot,
+    nonce,
+    earlier: earlier.map(([before, drawn]) => ({ boot: before, nonce: drawn })),
+  };
+}
 
 /** Lets processes in one after another, each with the old one gone, and fails if one is refused. */
 function registered(...requests: ReturnType<typeof request>[]): WorkerRegistration {
@@ -36,7 +44,7 @@ describe('registration', () => {
 
   it('a restart is welcome even while the old process seems alive', () => {
     const known = registered(request(1, 3, 'a'));
-    expect(admit(known, request(1, 4, 'b'), live)).toMatchObject({
+    expect(admit(known, request(1, 4, 'b', [3, 'a']), live)).toMatchObject({
       welcome: 'returning',
       registration: { current: { maxBoot: 4, nonce: 'b', number: 1 } },
     });
@@ -46,6 +54,28 @@ describe('registration', () => {
     const known = registered(request(1, 3, 'a'));
     expect(admit(known, request(1, 3, 'b'), gone)).toEqual({ refused: 'disk-rolled-back' });
     expect(admit(known, request(1, 2, 'a'), gone)).toEqual({ refused: 'disk-rolled-back' });
+  });
+
+  it('a disk that was rolled back is refused however often it is started', () => {
+    const known = registered(request(1, 3, 'a'), request(1, 6, 'b', [3, 'a'], [4, 'x'], [5, 'y']));
+    const earlier: [number, string][] = [[3, 'a']];
+    for (let boot = 4; boot < 40; boot += 1) {
+      expect(admit(known, request(1, boot, `n${boot}`, ...earlier), gone)).toEqual({
+        refused: 'disk-rolled-back',
+      });
+      earlier.push([boot, `n${boot}`]);
+    }
+  });
+
+  it('a start whose welcome was lost is remembered among those that follow', () => {
+    const known = registered(request(1, 3, 'a'), request(1, 4, 'b', [3, 'a']));
+    const later = request(1, 6, 'd', [3, 'a'], [4, 'b'], [5, 'c']);
+    expect(admit(known, later, gone)).toMatchObject({ welcome: 'returning' });
+  });
+
+  it('a store that was welcomed since is not judged by older data of the master', () => {
+    const known = registered(request(1, 3, 'a'));
+    expect(admit(known, request(1, 9, 'c', [8, 'b']), gone)).toMatchObject({ welcome: 'returning' });
   });
 
   it('two workers with one index: the second is refused while the first is alive', () => {
@@ -67,7 +97,10 @@ describe('registration', () => {
     const known = registered(request(1, 3, 'a'), request(2, 1));
     expect(admit(known, request(1, 2, 'c'), gone)).toEqual({ refused: 'disk-rolled-back' });
     expect(admit(known, request(1, 3, 'c'), gone)).toEqual({ refused: 'disk-rolled-back' });
-    const admission = admit(known, request(1, 4, 'c'), gone);
+    expect(admit(known, request(1, 4, 'c', [2, 'b'], [3, 'd']), gone)).toEqual({
+      refused: 'disk-rolled-back',
+    });
+    const admission = admit(known, request(1, 4, 'c', [3, 'a']), gone);
     expect(admission).toMatchObject({
       welcome: 'returning',
       registration: { current: { maxBoot: 4, number: 100 } },

@@ -7,9 +7,11 @@
  * - Two processes with one index: a second store asks to be let in while the first is alive. Refused. Once the first
  *   is gone, a new store is welcome, but as an empty one; it never counts as the old store.
  * - A disk that was rolled back (a restored copy, a machine snapshot): every start of a worker durably raises the
- *   boot counter in its store before it talks to anybody, so a boot number seen before means a store that forgot.
- *   Refused, unless the process nonce is the same too: then it is the very same process asking again, because an
- *   answer was lost or the master restarted.
+ *   boot counter in its store, and draws a nonce, before it talks to anybody. So a boot number seen before means a store
+ *   that forgot. Refused, unless the nonce is the same too: then it is the very same process asking again, because an
+ *   answer was lost or the master restarted. Each start that is refused raises the counter as well, until it is beyond
+ *   what is known here. Therefore a store remembers its starts since the last one that was welcomed, and has to have
+ *   been through the very one that is known here.
  *
  * Boot numbers are compared only within one store. Stores are ordered by registration number: whichever of a
  * worker's stores registered last is the current one.
@@ -41,10 +43,16 @@ export interface WorkerRegistration {
  */
 export const FORMER_STORES_MAX = 16;
 
-export interface RegistrationRequest {
-  readonly store: StoreId;
+/** A start of a process on a store: the boot number that it made durable, and what it drew. */
+export interface StoreStart {
   readonly boot: number;
   readonly nonce: string;
+}
+
+export interface RegistrationRequest extends StoreStart {
+  readonly store: StoreId;
+  /** Starts of the store before this one, oldest first: the last that it knows was welcomed, and all since. */
+  readonly earlier: readonly StoreStart[];
 }
 
 export type Welcome =
@@ -103,9 +111,13 @@ export function admit(
 }
 
 function recognise(
-  known: StoreRegistration,
-  { boot, nonce }: RegistrationRequest,
+  { maxBoot, nonce }: StoreRegistration,
+  request: RegistrationRequest,
 ): 'returning' | 'same-process' | 'disk-rolled-back' {
-  if (boot > known.maxBoot) return 'returning';
-  return boot === known.maxBoot && nonce === known.nonce ? 'same-process' : 'disk-rolled-back';
+  const isKnown = (start: StoreStart): boolean => start.boot === maxBoot && start.nonce === nonce;
+  if (isKnown(request)) return 'same-process';
+  if (request.boot <= maxBoot) return 'disk-rolled-back';
+  // A later start has been welcomed than is known here: not the disk is old, but this master's data.
+  const oldest = request.earlier[0] ?? request;
+  return oldest.boot > maxBoot || request.earlier.some(isKnown) ? 'returning' : 'disk-rolled-back';
 }

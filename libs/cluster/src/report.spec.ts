@@ -90,6 +90,7 @@ describe('a report', () => {
   it('comes with a registration, or not', () => {
     const said = {
       ...{ store: storeAt(1), boot: 1, nonce: '0'.repeat(16), clusterId: null, pid: 7 },
+      earlier: [{ boot: 1, nonce: '1'.repeat(16) }],
       ...{ http: { host: 'a', port: 1 }, labels: { host: '', zone: '' }, weight: 1 },
     };
     const nothing = { redisCluster: null, redisGateway: null, report: null };

@@ -65,5 +65,5 @@ export type {
   Trailer,
   WriteOp,
 } from './storage.js';
-export { openStore, writeHeader } from './store-header.js';
-export type { StoreHeader } from './store-header.js';
+export { EARLIER_STARTS_MAX, openStore, writeHeader } from './store-header.js';
+export type { StoreHeader, StoreStart } from './store-header.js';

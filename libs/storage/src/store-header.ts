@@ -1,12 +1,13 @@
 /**
  * The header row: who this store is. A store's random id is born with its LevelDB, so that an empty disk is never
- * taken for the old one; `boot` rises at every start, so that an older copy of the disk can be told from the disk.
+ * taken for the old one; `boot` rises and `nonce` is drawn anew at every start, so that an older copy of the disk can be
+ * told from the disk, however often it is started.
  *
  *     offset  size  field
  *     0       1     format, 1   persisted, never renumber
  *     1       4     CRC-32 of the rest
- *     5       …     JSON: {"kind","index","storeId","boot","clusterId"} and, of a worker that a master has welcomed,
- *                   "membership": {"gen","masterBoot","masterNonce","timing"}
+ *     5       …     JSON: {"kind","index","storeId","boot","nonce","earlier","clusterId"} and, of a worker that a
+ *                   master has welcomed, "membership": {"gen","masterBoot","masterNonce","timing"}
  */
 import { randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
@@ -30,11 +31,28 @@ export interface StoreHeader {
   readonly storeId: string;
   /** Starts of a process on this store, this one included. */
   readonly boot: number;
+  /** Of this start: 32 random hexadecimal digits. */
+  readonly nonce: string;
+  /** Starts of a worker before this one, oldest first: the last that a master has welcomed, and all since. */
+  readonly earlier: readonly StoreStart[];
   /** The cluster that it belongs to; null until it joined one. */
   readonly clusterId: string | null;
   /** What a worker's store has promised its masters; absent until one has welcomed it. */
   readonly membership?: StoreMembership;
 }
+
+type Starts = Pick<StoreHeader, 'nonce' | 'earlier'>;
+
+export interface StoreStart {
+  readonly boot: number;
+  readonly nonce: string;
+}
+
+/**
+ * How many are remembered. Beyond, the newest stay, and the oldest: a master that knows that one is not to think that
+ * it is forgotten.
+ */
+export const EARLIER_STARTS_MAX = 128;
 
 export interface StoreMembership {
   /** Configurations of lower generations are refused. Never falls. */
@@ -69,12 +87,14 @@ export function decodeHeader(bytes: Buffer): StoreHeader {
       'The header row of the store is damaged. Restore a backup or a replica.',
     );
   }
-  return JSON.parse(body.toString()) as StoreHeader;
+  // Starts were not written down from the beginning.
+  const found = JSON.parse(body.toString()) as Omit<StoreHeader, keyof Starts> & Partial<Starts>;
+  return { nonce: '', earlier: [], ...found };
 }
 
 /**
- * Reads the header, or writes one into an empty store, and raises `boot`. Durable when it resolves; nobody may be
- * talked to before.
+ * Reads the header, or writes one into an empty store, for another start. Durable when it resolves; nobody may be talked
+ * to before.
  * @throws StoreError store-format: the store is another process's, or not diststore's; store-corrupt.
  */
 export async function openStore(
@@ -82,6 +102,7 @@ export async function openStore(
   expected: Pick<StoreHeader, 'kind' | 'index'>,
 ): Promise<StoreHeader> {
   const bytes = await storage.get(HEADER_KEY);
+  const nonce = randomBytes(16).toString('hex');
   let header: StoreHeader;
   if (bytes === undefined) {
     const any = await storage.page(EVERYTHING, { limit: 1 });
@@ -91,7 +112,8 @@ export async function openStore(
         'The database holds rows but no diststore header. Choose another directory.',
       );
     }
-    header = { ...expected, storeId: randomBytes(16).toString('hex'), boot: 1, clusterId: null };
+    const storeId = randomBytes(16).toString('hex');
+    header = { ...expected, storeId, boot: 1, nonce, earlier: [], clusterId: null };
   } else {
     const found = decodeHeader(bytes);
     if (found.kind !== expected.kind || found.index !== expected.index) {
@@ -100,10 +122,18 @@ export async function openStore(
         `The data directory belongs to ${nameOf(found)}, not to ${nameOf(expected)}. Choose another with --data-dir.`,
       );
     }
-    header = { ...found, boot: found.boot + 1 };
+    header = { ...found, boot: found.boot + 1, nonce, earlier: earlierStarts(found) };
   }
   await writeHeader(storage, header);
   return header;
+}
+
+/** For the start after this one. Nobody asks for those of the master. */
+function earlierStarts({ kind, boot, nonce, earlier }: StoreHeader): readonly StoreStart[] {
+  if (kind === 'master' || nonce === '') return [];
+  const starts = [...earlier, { boot, nonce }];
+  const excess = starts.length - EARLIER_STARTS_MAX;
+  return excess > 0 ? starts.toSpliced(1, excess) : starts;
 }
 
 export async function writeHeader(storage: Storage, header: StoreHeader): Promise<void> {

@@ -54,6 +54,7 @@ function registrationOf(index: number): Registration {
     store,
     boot: 1,
     nonce: '1'.repeat(16),
+    earlier: [],
     clusterId: null,
     pid: 1,
     http,

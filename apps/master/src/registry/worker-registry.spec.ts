@@ -30,6 +30,7 @@ function asking(change: Partial<Registration> = {}): Registration {
     store: storeA,
     boot: 1,
     nonce: '1'.repeat(16),
+    earlier: [],
     clusterId: null,
     pid: 4711,
     http,

@@ -247,7 +247,12 @@ export class WorkerRegistry {
             `another process is worker ${index}, with process id ${known?.pid ?? 'unknown'}`,
             false,
           )
-        : refused(index, 'its disk is an older copy: this start of its store has been seen before', true);
+        : refused(
+            index,
+            'its disk is an older copy, of before a start that is known here. If others have its partitions, remove ' +
+              'its data directory: they send it what it had',
+            true,
+          );
     }
     const { registration } = answer;
     const before = this.state.map.worker(workerIndex(index));

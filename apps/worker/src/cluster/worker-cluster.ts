@@ -10,8 +10,6 @@
  * A store that has been in a cluster before is served from the start, with or without the master. A new one has nothing
  * to serve until its first master has told it which cluster this is and which times that runs with.
  */
-import { randomBytes } from 'node:crypto';
-
 import { invariant, StoreError } from '@diststore/base';
 import type { ClusterId, Generation, Registration, StoreId, WorkerIndex } from '@diststore/cluster';
 import type { Lifecycle, Log } from '@diststore/process';
@@ -66,13 +64,11 @@ export class WorkerCluster {
   readonly master: MasterLink | undefined;
   private readonly membership: Membership;
   private readonly proposer: Proposer;
-  private readonly nonce = randomBytes(16).toString('hex');
 
   private constructor(private readonly options: WorkerClusterOptions) {
     const { storage, header, index, masterUrl, limits, lifecycle, log } = options;
-    const { boot } = header;
+    const { boot, nonce } = header;
     const store = header.storeId as StoreId;
-    const { nonce } = this;
     const fatal = (error: unknown): void => lifecycle.fatal(error);
     this.membership = new Membership(storage, header);
     this.proposer = new Proposer(new HttpMasterClient(masterUrl), {
@@ -184,7 +180,7 @@ export class WorkerCluster {
 
   private lineToMaster(): MasterLink {
     const { header, index, masterUrl, announced, lifecycle, log } = this.options;
-    const { membership, replicas, follower, keyspace, nonce } = this;
+    const { membership, replicas, follower, keyspace } = this;
     return new MasterLink({
       masterUrl,
       index,
@@ -194,7 +190,8 @@ export class WorkerCluster {
       registration: () => ({
         store: header.storeId as StoreId,
         boot: header.boot,
-        nonce,
+        nonce: header.nonce,
+        earlier: membership.earlierStarts,
         // A store that stood alone has a map, of a cluster of its own, and the master refuses it by that.
         clusterId: membership.clusterId ?? follower.current?.settings.clusterId ?? null,
         pid: process.pid,

@@ -85,7 +85,8 @@ describe('MasterLink', () => {
       index: 1,
       client: master,
       registration: () => ({
-        ...{ store, boot: 1, nonce: '0'.repeat(16), clusterId: membership.clusterId, pid: 1, weight: 1 },
+        ...{ store, boot: 1, nonce: '0'.repeat(16), earlier: membership.earlierStarts },
+        ...{ clusterId: membership.clusterId, pid: 1, weight: 1 },
         ...{ http: { host: 'a', port: 1 }, labels: { host: '', zone: '' } },
       }),
       heartbeat: () => ({ keys: 0, bytes: 0 }),

@@ -44,6 +44,22 @@ describe('Membership', () => {
     expect(await open()).toMatchObject(expected);
   });
 
+  it('remembers the starts since the last that was welcomed', async () => {
+    const boots = (membership: Membership): number[] => membership.earlierStarts.map(({ boot }) => boot);
+    await open();
+    expect(boots(await open())).toEqual([1]);
+    const third = await open();
+    expect(boots(third)).toEqual([1, 2]);
+    await third.accept(welcomed());
+    expect(boots(third)).toEqual([]);
+    expect(boots(await open())).toEqual([3]);
+    const fifth = await open();
+    expect(boots(fifth)).toEqual([3, 4]);
+    // By the same master, of whom nothing else is to be written down.
+    await fifth.accept(welcomed());
+    expect(boots(await open())).toEqual([5]);
+  });
+
   it.each<[string, Partial<Welcomed>, RegExp | undefined]>([
     ['the same process', {}, undefined],
     ['a later start', { master: { boot: 4, nonce: 'bb' } }, undefined],

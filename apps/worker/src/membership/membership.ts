@@ -12,7 +12,14 @@
  * else writes it.
  */
 import { StoreError } from '@diststore/base';
-import type { ClusterId, Generation, MasterStart, TimingName, Welcomed } from '@diststore/cluster';
+import type {
+  ClusterId,
+  Generation,
+  MasterStart,
+  StoreStart,
+  TimingName,
+  Welcomed,
+} from '@diststore/cluster';
 import { generation, isClusterId, TIMING_NAMES } from '@diststore/cluster';
 import type { Storage, StoreHeader } from '@diststore/storage';
 import { writeHeader } from '@diststore/storage';
@@ -23,6 +30,11 @@ export class Membership {
     private readonly storage: Storage,
     private header: StoreHeader,
   ) {}
+
+  /** Before this one: see RegistrationRequest. */
+  get earlierStarts(): readonly StoreStart[] {
+    return this.header.earlier;
+  }
 
   /** Null until a cluster was joined. */
   get clusterId(): ClusterId | null {
@@ -56,7 +68,8 @@ export class Membership {
   }
 
   /**
-   * Promises what the master asks. Durable when it resolves. One call at a time.
+   * Promises what the master asks, and remembers that this start was welcomed. Durable when it resolves. One call at a
+   * time.
    * @throws StoreError worker-refused: the store belongs to another cluster.
    */
   async accept({ clusterId, generation: gen, master, timing }: Welcomed): Promise<void> {
@@ -69,12 +82,13 @@ export class Membership {
     const before = this.header.membership;
     const isKept =
       known !== null &&
+      this.header.earlier.length === 0 &&
       before?.gen === gen &&
       before.masterBoot === master.boot &&
       before.masterNonce === master.nonce &&
       before.timing === timing;
     if (isKept) return;
-    const header = { ...this.header, clusterId, membership };
+    const header = { ...this.header, earlier: [], clusterId, membership };
     await writeHeader(this.storage, header);
     this.header = header;
   }

@@ -253,6 +253,16 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     },
   },
   {
+    name: 'onlyBootsCompared',
+    mistake: 'the master lets a disk in that was rolled back, once it has been started often enough',
+    profile: 'rollBacks',
+    Master: class extends SimulatedMaster {
+      override admit(...[known, request, options]: Parameters<SimulatedMaster['admit']>): Admission {
+        return super.admit(known, { ...request, earlier: [] }, options);
+      }
+    },
+  },
+  {
     name: 'recoverFromSome',
     mistake: 'a master with old data recovers from the reports of a majority',
     profile: 'restores',

@@ -144,8 +144,7 @@ export class Faults {
   // ---------------------------------------------------------------------------------------------------------- processes
 
   private restartLater(worker: SimulatedWorker, atMs: number): void {
-    // A disk that was rolled back is noticed by its boot number, unless it starts again and again unregistered.
-    if (!worker.isUp || worker.isRolledBack) return;
+    if (!worker.isUp) return;
     worker.crash();
     this.world.time.at(atMs, () => {
       if (!worker.isUp) worker.start();

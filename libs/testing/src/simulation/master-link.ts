@@ -55,7 +55,8 @@ export class MasterLink {
       const { configuration } = replica.status;
       if (configuration !== null) known.set(partition, configuration);
     }
-    const hello: Hello = { worker: host.index, store: host.store, boot: host.boot, nonce, fence, known };
+    const { index: worker, store, boot } = host;
+    const hello: Hello = { worker, store, boot, nonce, earlier: host.starts.slice(0, -1), fence, known };
     this.ask(
       () => master.hello(hello),
       (answer) => this.onAnswer(answer),
@@ -106,6 +107,7 @@ export class MasterLink {
       return;
     }
     this.isWelcome = true;
+    host.starts.splice(0, host.starts.length - 1);
     this.heardMs = host.life.localMs();
     if (fence > this.fence) {
       this.fence = fence;

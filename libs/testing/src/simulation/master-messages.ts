@@ -1,11 +1,12 @@
 /** What a worker and the master of a simulated cluster say to each other, besides proposals. */
-import type { Configuration, Generation, StoreId, Target, WorkerIndex } from '@diststore/cluster';
+import type { Configuration, Generation, StoreId, StoreStart, Target, WorkerIndex } from '@diststore/cluster';
 
 export interface Hello {
   readonly worker: WorkerIndex;
   readonly store: StoreId;
   readonly boot: number;
   readonly nonce: string;
+  readonly earlier: readonly StoreStart[];
   readonly fence: Generation;
   readonly known: ReadonlyMap<number, Configuration>;
 }

@@ -4,7 +4,7 @@
  */
 import { InvariantError } from '@diststore/base';
 import { generation, incarnation, partitionId, storeId, workerIndex } from '@diststore/cluster';
-import type { Incarnation, Member, StoreId, WorkerIndex } from '@diststore/cluster';
+import type { Incarnation, Member, StoreId, StoreStart, WorkerIndex } from '@diststore/cluster';
 import {
   assembleBeacon,
   decodeBeacon,
@@ -59,6 +59,7 @@ const RESTART_MS = 50;
 interface DiskImage {
   readonly disk: SimulatedDisk;
   readonly boot: number;
+  readonly starts: readonly StoreStart[];
   readonly store: StoreId;
 }
 /** How often a connection to a worker that is down is refused at once. */
@@ -79,10 +80,9 @@ export class SimulatedWorker implements WorkerHost {
   store: StoreId;
   disk: SimulatedDisk;
   boot = 0;
+  starts: StoreStart[] = [];
   stopping = false;
   timing: Timing;
-  /** Set back, and not yet found out. */
-  isRolledBack = false;
   /** Its disk as it was at some moment, to be rolled back to. */
   private image: DiskImage | undefined;
   readonly life: ProcessLife;
@@ -172,6 +172,7 @@ export class SimulatedWorker implements WorkerHost {
     this.stopping = false;
     this.boot += 1;
     this.link.start();
+    this.starts.push({ boot: this.boot, nonce: this.link.nonce });
     this.life.start();
     this.lastBeaconMs = 0;
     this.newestBoot.clear();
@@ -202,15 +203,16 @@ export class SimulatedWorker implements WorkerHost {
     this.store = storeId(this.world.random.hex(16));
     this.disk = this.newDisk();
     this.damaged.clear();
-    this.isRolledBack = false;
     this.boot = 0;
+    this.starts = [];
     this.link.fence = generation(1);
     this.isNewStore = true;
   }
 
   /** A machine snapshot is taken. */
   takeImage(): void {
-    this.image = { disk: this.disk.copy(), boot: this.boot, store: this.store };
+    const { disk, boot, starts, store } = this;
+    this.image = { disk: disk.copy(), boot, starts: [...starts], store };
   }
 
   /** The boot that its image is of, if there is one. */
@@ -225,8 +227,8 @@ export class SimulatedWorker implements WorkerHost {
     this.world.trace(() => `${this.name} is rolled back to boot ${image.boot}`);
     this.disk = image.disk;
     this.boot = image.boot;
+    this.starts = [...image.starts];
     for (const partition of image.disk.partitions.keys()) this.damaged.add(partition);
-    this.isRolledBack = true;
     this.image = undefined;
   }
 

@@ -1,5 +1,5 @@
 /** A worker as its own parts see it: what they may do with its replicas. */
-import type { WorkerIndex } from '@diststore/cluster';
+import type { StoreStart, WorkerIndex } from '@diststore/cluster';
 import type { Effect, Moment, ReplicaEvent } from '@diststore/replication';
 
 import type { Station } from './network.js';
@@ -17,6 +17,8 @@ export interface WorkerHost extends WorkerView, Station {
   readonly index: WorkerIndex;
   readonly life: ProcessLife;
   readonly boot: number;
+  /** The last start that the master has welcomed, and all since, this one last. */
+  readonly starts: StoreStart[];
   moment(): Moment;
   step(partition: number, event: Happening): readonly Effect[];
 }
