@@ -62,6 +62,7 @@ export async function partitionsInMemory({
     propose: () => Promise.reject(new Error('there is no master')),
     isMasterReachable: () => false,
     refreshMap: () => Promise.resolve(),
+    readElsewhere: () => Promise.reject(new Error('there is nobody else')),
     logBudgetBytes: 1024 * 1024,
     logMemoryBudgetBytes: 1024 * 1024,
     recordCacheBytes,

@@ -26,6 +26,7 @@ import { WorkerReplicas } from '../replication/worker-replicas.js';
 import type { WriteLimits } from '../replication/write-call.js';
 import { addressBookOf, PeerNetwork } from '../routing/peer-network.js';
 import { Peers } from '../routing/peers.js';
+import { readThrough } from '../routing/read-through.js';
 import { Router } from '../routing/router.js';
 import { MapFollower } from './map-follower.js';
 import { standaloneMap } from './standalone.js';
@@ -88,6 +89,7 @@ export class WorkerCluster {
       propose: (proposal) => this.proposer.propose(proposal),
       isMasterReachable: () => this.master?.isReachable ?? false,
       refreshMap: () => this.follower.refresh(),
+      readElsewhere: (partition) => readThrough(router, partition),
       logBudgetBytes: options.logBudgetBytes,
       logMemoryBudgetBytes: LOG_MEMORY_BYTES,
       recordCacheBytes: options.recordCacheBytes,

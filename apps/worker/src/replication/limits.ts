@@ -58,5 +58,8 @@ export const SHUTDOWN_DEADLINE_MS = 5000;
 /** A damaged replica that could not leave takes part again for so long, and then tries again. */
 export const LEAVE_AGAIN_MS = 30_000;
 
+/** A bad replica that others cannot replace is kept for so long before they are read through again. */
+export const CHECK_AGAIN_MS = 30_000;
+
 /** How much log each replica keeps at least for others to catch up from, whatever its share of the budget. */
 export const LOG_BYTES_MIN = 1 * MIB;

@@ -51,6 +51,8 @@ import {
 } from '@diststore/testing';
 
 import { standaloneMap } from '../cluster/standalone.js';
+import type { Partition, RecordPage } from '../data/partition.js';
+import { readThrough } from '../routing/read-through.js';
 import type { MachineClocks } from './clock-sanity.js';
 import { isNotPrimary } from './outcomes.js';
 import { ReplicaHost } from './replica-host.js';
@@ -231,6 +233,7 @@ class TestWorker {
   erased = 0;
   readonly snapshots: string[] = [];
   clockJumps = 0;
+  readonly warnings: string[] = [];
   /** Rows about requests that a snapshot could not give. */
   lost = 0;
 
@@ -269,6 +272,7 @@ class TestWorker {
         if (master.isUp) this.host?.adopt(master.map());
         return Promise.resolve();
       },
+      readElsewhere: (partition) => this.cluster.readThrough(partition),
       logBudgetBytes: 0,
       logMemoryBudgetBytes: 0,
       recordCacheBytes: 64 * 1024,
@@ -280,7 +284,7 @@ class TestWorker {
         clockJumped: () => (this.clockJumps += 1),
         lost: (_partition, rows) => (this.lost += rows),
       },
-      log: silent,
+      log: { ...silent, warn: (warning: string) => this.warnings.push(warning) },
       fatal: (error) => this.cluster.fatal.push(error),
       clocks,
       ...this.changes,
@@ -389,6 +393,24 @@ class Cluster {
     });
   }
 
+  /** As a router does it: again while the partition changes hands. */
+  readThrough(of: PartitionId): Promise<void> {
+    const page = async (
+      partition: PartitionId,
+      ...asked: Parameters<Partition['page']>
+    ): Promise<RecordPage> => {
+      const read = await eventually('a page is read, or cannot be', () => {
+        const primary = this.workers.map((worker) => worker.primary(partition)).find(Boolean);
+        return primary?.page(...asked).then(
+          (found) => () => found,
+          (error: unknown) => codeOf(error) !== 'retry-later' && thrower(error),
+        );
+      });
+      return read();
+    };
+    return readThrough({ page }, of);
+  }
+
   primaryOf(partition = P): Promise<TestWorker> {
     return eventually('somebody leads and serves', () =>
       this.workers.find((worker) => {
@@ -418,6 +440,12 @@ class Cluster {
   close(): void {
     for (const worker of this.workers) worker.kill();
   }
+}
+
+function thrower(error: unknown): () => never {
+  return () => {
+    throw error instanceof Error ? error : new Error(String(error));
+  };
 }
 
 function codeOf(error: unknown): unknown {
@@ -770,6 +798,30 @@ describe('ReplicaHost', () => {
     await expect(primary.perform(ADD, damaged)).rejects.toMatchObject({ code: 'outcome-unknown' });
     expect(await cluster.perform(ADD, sound)).toMatchObject({ result: { number: '10' }, repeated: true });
     expect(await cluster.get('n')).toBe('10');
+  });
+
+  it('erases no bad replica while the copy that took over is bad in other places', async () => {
+    const cluster = await Cluster.of(2, READING_FROM_DISK);
+    cluster.master.create(P, [1, 2]);
+    for (const name of ['a', 'b']) await cluster.perform(put(name, name));
+    const [first, second] = [cluster.worker(1), cluster.worker(2)];
+    await eventually('both are in the data', () =>
+      cluster.workers.every((worker) => worker.stored('a') === 'a' && worker.stored('b') === 'b'),
+    );
+    await damage(first.storage, 'a');
+    await damage(second.storage, 'b');
+    expect(await cluster.get('a')).toBe('a');
+    await eventually('it was looked whether the other one is sound', () =>
+      first.warnings.some((warning) => warning.includes('is not erased yet')),
+    );
+    expect(first.erased).toBe(0);
+    expect(first.stored('b')).toBe('b');
+    // Started anew it takes part again, and its sound record is served.
+    first.kill();
+    await first.start();
+    await cluster.inSync([1, 2]);
+    expect(await cluster.get('b')).toBe('b');
+    expect(first.erased + second.erased).toBe(0);
   });
 
   it('takes writes again when it has become the only copy while it waited to leave', async () => {

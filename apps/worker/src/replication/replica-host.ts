@@ -13,7 +13,7 @@
  *
  * Bad replicas. One whose log or rows fail their checks at the start, or that differs from its primary, is quarantined:
  * it says nothing, so its partition goes on without it. One of which a record, or what is kept of a request, turns out
- * to be damaged hands over and leaves first, which clients do not notice but by asking for that very one. Once nobody counts on it, it is erased and born
+ * to be damaged hands over and leaves first, which clients do not notice but by asking for that very one. Once nobody counts on it, and the others have shown that they can give every record, it is erased and born
  * again under another name. As long as it is counted on it may be all that is left of the data, so it is kept as it
  * is; the only copy of a partition thus stays down, for a person to look at.
  */
@@ -62,6 +62,7 @@ import {
   TICK_MS,
 } from './limits.js';
 import { retryLater } from './outcomes.js';
+import { OthersCheck } from './others-check.js';
 import { ReplicaDriver } from './replica-driver.js';
 import type { Lane, Line, ReplicaNetwork } from './replica-network.js';
 import type { ReplicaObserver } from './replica-observer.js';
@@ -90,6 +91,8 @@ export interface ReplicaHostOptions {
   readonly isMasterReachable: () => boolean;
   /** Asks the master for a newer map now; resolves when it was adopted, and also when there was none. */
   readonly refreshMap: () => Promise<void>;
+  /** See OthersCheck. */
+  readonly readElsewhere: (partition: PartitionId) => Promise<void>;
   /** Of all replicas together, on disk and in memory. */
   readonly logBudgetBytes: number;
   readonly logMemoryBudgetBytes: number;
@@ -123,6 +126,7 @@ export class ReplicaHost {
   private readonly queue: CommitQueue<object>;
   private readonly beacons: Beacons;
   private readonly snapshots: SnapshotSource;
+  private readonly others: OthersCheck;
   private readonly machine: MachineClocks;
   private map: ClusterMap | undefined;
   /** As of `map`. */
@@ -159,6 +163,12 @@ export class ReplicaHost {
       sessionsMax: SNAPSHOTS_OUT_MAX,
       bytesPerSecond: SNAPSHOT_BYTES_PER_SECOND,
       observer,
+      nowMs: () => this.machine.monotonicNowMs(),
+      report,
+    });
+    const { readElsewhere } = options;
+    this.others = new OthersCheck({
+      readElsewhere,
       nowMs: () => this.machine.monotonicNowMs(),
       report,
     });
@@ -380,6 +390,7 @@ export class ReplicaHost {
       this.noteRetired(seat, moment.nowMs);
       this.leaveIfDamaged(seat, masterReachable, moment.nowMs);
     }
+    for (const seat of this.seats.values()) if (seat.state === 'quarantined') this.considerRebirth(seat);
     if (this.isStopping && this.mayStop()) this.onStopped?.();
   }
 
@@ -611,12 +622,15 @@ export class ReplicaHost {
       `The replica of partition ${partition} is not to be trusted: ${reason}. ` +
         (sole
           ? 'It may be the only copy, so it is kept as it is, and not served.'
-          : 'It is erased as soon as the others go on without it, and then learns from them.'),
+          : 'It is erased once the others go on without it and can give every record, and then learns from them.'),
     );
     this.considerRebirth(seat);
   }
 
-  /** Once nobody counts on what a bad replica held, it is erased. The map may be old; it never counts on too few. */
+  /**
+   * Once nobody counts on what a bad replica held, and others can give it, it is erased. The map may be old; it never
+   * counts on too few.
+   */
   private considerRebirth(seat: Seat): void {
     if (seat.state !== 'quarantined' || this.isClosed) return;
     const configuration = this.map?.configurationOf(seat.partition);
@@ -624,7 +638,9 @@ export class ReplicaHost {
     if (configuration === undefined || (before != null && isNewer(before, configuration))) return;
     const { worker, store } = this.options;
     if (configuration.insync.some((member) => seat.mayBe(member, { worker, store }))) return;
-    this.erase(seat);
+    this.others.ask(seat.partition, () => {
+      if (seat.state === 'quarantined' && !this.isClosed) this.erase(seat);
+    });
   }
 
   private erase(seat: Seat): void {

@@ -4,7 +4,7 @@
  *
  *     empty ──born, or found on disk──► running ──retired for long──► erasing ──► running, empty and under a new name
  *                                          │                             ▲
- *                                          └── bad ──► quarantined ──────┘ once nobody counts on what it held
+ *                                          └── bad ──► quarantined ──────┘ once others go on without it, and are sound
  */
 import type { Incarnation, Member, PartitionId, Target } from '@diststore/cluster';
 import { APPLIED_NOTHING, forgetNames, namesOf } from '@diststore/replication';
