@@ -800,6 +800,24 @@ describe('ReplicaHost', () => {
     expect(await cluster.get('n')).toBe('10');
   });
 
+  it('keeps a damaged secondary in sync that the others cannot do without', async () => {
+    const cluster = await Cluster.of(3, READING_FROM_DISK);
+    cluster.master.create(P, [1, 2, 3]);
+    await cluster.perform(put('a', 'one'));
+    cluster.worker(3).kill();
+    await cluster.inSync([1, 2]);
+    const secondary = cluster.worker(2);
+    await eventually('it is in the data', () => secondary.stored('a') === 'one');
+    await damage(secondary.storage, 'a');
+    const stale = secondary.partitions?.replica(P)?.readStale(key('a'));
+    await expect(stale).rejects.toMatchObject({ code: 'retry-later' });
+    await eventually('it tried to leave', () => (secondary.host?.seat(P).stayUntilMs ?? 0) > 0);
+    expect(secondary.quarantined).toEqual([]);
+    await cluster.perform(put('a', 'two'));
+    await eventually('it is whole', () => secondary.stored('a') === 'two');
+    await cluster.inSync([1, 2]);
+  });
+
   it('erases no bad replica while the copy that took over is bad in other places', async () => {
     const cluster = await Cluster.of(2, READING_FROM_DISK);
     cluster.master.create(P, [1, 2]);

@@ -13,8 +13,9 @@
  *
  * Bad replicas. One whose log or rows fail their checks at the start, or that differs from its primary, is quarantined:
  * it says nothing, so its partition goes on without it. One of which a record, or what is kept of a request, turns out
- * to be damaged hands over and leaves first, which clients do not notice but by asking for that very one. Once nobody counts on it, and the others have shown that they can give every record, it is erased and born
- * again under another name. As long as it is counted on it may be all that is left of the data, so it is kept as it
+ * to be damaged hands over and leaves first, which clients do not notice but by asking for that very one; if the others
+ * cannot do without it, it stays, as a secondary. Once nobody counts on it, and the others have shown that they can give
+ * every record, it is erased and born again under another name. As long as it is counted on it may be all that is left of the data, so it is kept as it
  * is; the only copy of a partition thus stays down, for a person to look at.
  */
 import type { Random } from '@diststore/base';
@@ -594,7 +595,12 @@ export class ReplicaHost {
     if (replica === undefined || damage === undefined || this.isStopping) return;
     const mayLeave = masterReachable && !isSolePrimary(seat);
     if (leavingSinceMs === undefined) {
-      if (!mayLeave || nowMs < seat.stayUntilMs) return;
+      if (!mayLeave) return;
+      if (nowMs < seat.stayUntilMs) {
+        // Who can give the record should lead.
+        if (seat.role === 'primary') this.driver.tell(seat, { type: 'handover', to: undefined });
+        return;
+      }
       seat.leavingSinceMs = nowMs;
       this.driver.tell(seat, { type: 'shutdown' });
     } else if (!mayLeave || nowMs - leavingSinceMs > SHUTDOWN_DEADLINE_MS) {
@@ -603,11 +609,7 @@ export class ReplicaHost {
       this.driver.tell(seat, { type: 'stay' });
       return;
     }
-    // One that leads still hands over; it is the only copy if nobody is left to take it.
-    // One that the others cannot do without, by number, goes all the same; they remove it.
-    const isCounted = hasMember(replica.configuration?.insync ?? [], replica.self);
-    if (!isCounted || (seat.role === 'follower' && replica.mayStop))
-      this.quarantine(seat, damage, seat.installed);
+    if (hasParted(seat)) this.quarantine(seat, damage, seat.installed);
   }
 
   private quarantine(seat: Seat, reason: string, installed: InstalledState | undefined): void {
@@ -714,4 +716,15 @@ export class ReplicaHost {
 
 function isSolePrimary({ role, replica }: Seat): boolean {
   return role === 'primary' && replica?.configuration?.insync.length === 1;
+}
+
+/**
+ * Whether nobody counts on the replica, nor is about to: in a version that it takes part in, its admission may be
+ * proposed, and accepted at any moment. As long as it is counted it must not fall silent: it may be about to lead.
+ */
+function hasParted({ replica, installed }: Seat): boolean {
+  const known = replica?.configuration ?? null;
+  if (replica === undefined || known === null || hasMember(known.insync, replica.self)) return false;
+  const ver = installed?.configuration ?? null;
+  return ver === null || isNewer(known, ver);
 }

@@ -297,6 +297,24 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     hostMistake: 'erasesFirst',
   },
   {
+    name: 'neverStays',
+    mistake: 'a replica that was to leave and could not goes on without taking writes',
+    profile: 'damageAlone',
+    hostMistake: 'neverStays',
+  },
+  {
+    name: 'silentWhileCounted',
+    mistake: 'a damaged secondary that the others cannot do without falls silent all the same',
+    profile: 'damage',
+    hostMistake: 'silentWhileCounted',
+  },
+  {
+    name: 'erasesLearners',
+    mistake: 'a damaged learner is erased although its admission may be proposed already',
+    profile: 'damage',
+    hostMistake: 'erasesLearners',
+  },
+  {
     name: 'forgetsRequests',
     mistake: 'a host does not look repeated requests up, so they are carried out again',
     profile: 'crashes',

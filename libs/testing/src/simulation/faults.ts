@@ -116,6 +116,9 @@ export class Faults {
       case 'corrupt':
         this.corrupt(worker, partition, untilMs);
         return;
+      case 'damage':
+        this.damage(worker, partition);
+        return;
       case 'move':
         this.move(partition);
         return;
@@ -250,7 +253,9 @@ export class Faults {
   /** Whether every partition keeps an intact in-sync member without this worker's disk. */
   private isSpare(worker: SimulatedWorker): boolean {
     for (let partition = 0; partition < this.world.partitionCount; partition += 1) {
-      const intact = this.world.checker.intactMembers(partition);
+      const intact = this.world.checker
+        .intactMembers(partition)
+        .filter(({ disk }) => disk.rows(partition).unreadable.size === 0);
       if (intact.length > 0 && intact.every((other) => other === worker)) return false;
     }
     return true;
@@ -268,6 +273,13 @@ export class Faults {
     this.restartLater(worker, untilMs);
     if (worker.corrupt(partition))
       this.world.trace(() => `the log of partition ${partition} on ${worker.name} is damaged`);
+  }
+
+  /** One replica of a partition at a time: what no replica has sound cannot be copied. */
+  private damage(worker: SimulatedWorker, partition: number): void {
+    if (!this.isSpare(worker) || this.workers.some((other) => !other.isReadable(partition))) return;
+    if (worker.damageRecord(partition))
+      this.world.trace(() => `a record of partition ${partition} on ${worker.name} is damaged`);
   }
 
   /** The machine is set back to an earlier image, if there is one; otherwise one is taken. */

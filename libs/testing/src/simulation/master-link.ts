@@ -120,6 +120,7 @@ export class MasterLink {
     }
     for (const [partition, configuration] of configurations) {
       if (configuration.gen < this.fence) continue;
+      host.heard(partition, configuration);
       this.birth(partition, configuration);
       if (host.replicas.has(partition)) host.step(partition, { type: 'configuration', configuration });
     }

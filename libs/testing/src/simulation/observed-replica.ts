@@ -8,6 +8,8 @@ export interface Probe {
   readonly role: Role;
   readonly committed: Seq;
   readonly reconciled: boolean;
+  /** It takes no writes, because it is on its way out. */
+  readonly leaving: boolean;
   /** Its data is a half-copied snapshot. */
   readonly isLoading: boolean;
   /** The version that it takes part in. */
@@ -24,6 +26,7 @@ export class ObservedReplica extends Replica {
       role: state.role,
       committed: state.committed,
       reconciled: this.rules.isReconciled(),
+      leaving: state.leaving,
       isLoading: state.installed.state === 'loading',
       installedVer: state.installed.configuration,
       chainAt: (seq) => state.log.chainAt(seq),

@@ -53,10 +53,16 @@ export class Outcome {
         const seen = this.workers[worker - 1]?.replicas.get(partition)?.status.configuration;
         return seen?.epoch === configuration.epoch && seen.gen === configuration.gen;
       });
-      if (leader === undefined || replica?.probe.role !== 'primary' || !isSettled) continue;
+      // One whose admission is proposed counts as well, and may have turned out to be damaged.
+      const isSilent = this.workers.some((worker) => worker.isSilent(partition));
+      if (leader === undefined || replica?.probe.role !== 'primary' || !isSettled || isSilent) continue;
       if (!leader.mayServe(partition))
         throw new Violation(
           `FROZEN: ${leader.name} may not serve partition ${partition}, though all its members are well; the master is away`,
+        );
+      if (replica.probe.leaving)
+        throw new Violation(
+          `FROZEN: ${leader.name} takes no writes of partition ${partition}, though nobody can take over; the master is away`,
         );
     }
   }

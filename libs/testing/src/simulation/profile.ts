@@ -59,6 +59,7 @@ export type FaultKind =
   | 'fullDisk'
   | 'wipe'
   | 'corrupt'
+  | 'damage'
   | 'move'
   | 'handover'
   | 'suspend'
@@ -213,6 +214,22 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
     faultEveryMs: 300,
     faults: { corrupt: 6, crash: 4, pause: 1, slowDisk: 1, cutBoth: 1 },
   },
+  damage: {
+    ...BASE,
+    name: 'damage',
+    workers: [3, 4],
+    replicationFactors: [2, 3, 3],
+    faultEveryMs: 250,
+    faults: { damage: 6, crash: 3, cutMaster: 2, cutBoth: 2, masterCrash: 1, handover: 1 },
+  },
+  damageAlone: {
+    ...BASE,
+    name: 'damageAlone',
+    replicationFactors: [2, 3],
+    faultEveryMs: 200,
+    masterStaysAway: true,
+    faults: { damage: 6, cutBoth: 4, cutOneWay: 3, pause: 2 },
+  },
   restores: {
     ...BASE,
     name: 'restores',
@@ -277,6 +294,8 @@ const ROTATION = [
   'timings',
   'rollBacks',
   'corruption',
+  'damage',
+  'damageAlone',
   'lateMaster',
   'restores',
   'clusterStop',

@@ -53,11 +53,19 @@ export class RequestHandler {
     else this.write(request, answer, READS_MAX);
   }
 
-  private lookUp(replica: ObservedReplica, { partition, key }: ClientRequest): number {
+  /** Undefined: the record is damaged. */
+  private lookUp(replica: ObservedReplica, { partition, key }: ClientRequest): number | undefined {
     const pending = replica.pending(key)?.committed;
+    if (pending === undefined && this.meetsDamage(partition, key)) return undefined;
     const record = pending === undefined ? this.host.disk.rows(partition).data.get(key) : pending.record;
     if (record === undefined || record.version <= replica.clearedThrough) return 0;
     return valueOf(record, replica.clockMs(this.host.life.wallMs()));
+  }
+
+  private meetsDamage(partition: number, key: string): boolean {
+    if (!this.host.disk.rows(partition).unreadable.has(key)) return false;
+    this.host.meetDamage(partition);
+    return true;
   }
 
   private read(replica: ObservedReplica, request: ClientRequest, answer: Answer): void {
@@ -67,6 +75,10 @@ export class RequestHandler {
       return;
     }
     const value = this.lookUp(replica, request);
+    if (value === undefined) {
+      answer({ type: 'failed', unknown: false });
+      return;
+    }
     const finish = (): void => {
       if (this.host.replicas.get(request.partition) !== replica) return;
       const verdict = replica.mayAnswer(token, this.host.moment());
@@ -83,6 +95,10 @@ export class RequestHandler {
     }
     const token: ReadToken = begun;
     const value = this.lookUp(replica, request);
+    if (value === undefined) {
+      answer({ type: 'failed', unknown: false });
+      return;
+    }
     const number = this.newNumber();
     this.confirmations.set(number, (ok) => {
       const verdict = ok ? replica.mayAnswerConfirmed(token) : 'retry-later';
@@ -123,6 +139,12 @@ export class RequestHandler {
     const { partition, key } = request;
     const replica = host.replicas.get(partition);
     if (replica === undefined || world.time.nowMs < this.fullDiskUntilMs) {
+      answer({ type: 'failed', unknown: false });
+      return;
+    }
+    const isBlind = request.type === 'put' || request.type === 'clear';
+    // Written over, a damaged record is whole again.
+    if (this.meetsDamage(partition, key) && !isBlind && replica.pending(key) === undefined) {
       answer({ type: 'failed', unknown: false });
       return;
     }

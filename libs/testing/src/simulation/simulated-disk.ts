@@ -24,6 +24,8 @@ export interface PartitionRows {
   /** By sequence number. */
   log: Map<Seq, Entry>;
   data: Map<string, StoredRecord>;
+  /** Keys of `data` whose records are damaged, until they are written anew. What they held is there for the checker. */
+  unreadable: Set<string>;
   finished: Map<string, FinishedRequest>;
 }
 
@@ -35,6 +37,7 @@ export function emptyRows(): PartitionRows {
     applied: APPLIED_NOTHING,
     log: new Map(),
     data: new Map(),
+    unreadable: new Set(),
     finished: new Map(),
   };
 }
@@ -67,12 +70,13 @@ export class SimulatedDisk {
   /** The same at this moment, for a disk that is to be rolled back to it. */
   copy(): SimulatedDisk {
     const copy = new SimulatedDisk(this.observer);
-    for (const [partition, { installed, applied, log, data, finished }] of this.partitions)
+    for (const [partition, { installed, applied, log, data, unreadable, finished }] of this.partitions)
       copy.partitions.set(partition, {
         installed,
         applied,
         log: new Map(log),
         data: new Map(data),
+        unreadable: new Set(unreadable),
         finished: new Map(finished),
       });
     return copy;
@@ -118,6 +122,7 @@ export class SimulatedDisk {
       case 'erase':
         rows.log.clear();
         rows.data.clear();
+        rows.unreadable.clear();
         rows.finished.clear();
         rows.applied = APPLIED_NOTHING;
         return;
@@ -134,10 +139,15 @@ export class SimulatedDisk {
 function applyEntry(rows: PartitionRows, entry: Entry): void {
   for (const op of entry.ops) {
     if (op.type === 'clear') {
-      for (const [name, record] of rows.data) if (record.version <= op.through) rows.data.delete(name);
+      for (const [name, record] of rows.data) {
+        if (record.version > op.through) continue;
+        rows.data.delete(name);
+        rows.unreadable.delete(name);
+      }
       continue;
     }
     const name = keyName(op.key);
+    rows.unreadable.delete(name);
     const old = rows.data.get(name);
     invariant(old === undefined || old.version < entry.seq, 'versions of a key only grow', {
       name,

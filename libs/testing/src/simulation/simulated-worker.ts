@@ -4,7 +4,14 @@
  */
 import { InvariantError } from '@diststore/base';
 import { generation, incarnation, partitionId, storeId, workerIndex } from '@diststore/cluster';
-import type { Incarnation, Member, StoreId, StoreStart, WorkerIndex } from '@diststore/cluster';
+import type {
+  Configuration,
+  Incarnation,
+  Member,
+  StoreId,
+  StoreStart,
+  WorkerIndex,
+} from '@diststore/cluster';
 import {
   assembleBeacon,
   decodeBeacon,
@@ -28,6 +35,7 @@ import type {
 } from '@diststore/replication';
 
 import { CommitLoop } from './commit-loop.js';
+import { DamagedRecords } from './damaged-records.js';
 import { MasterLink } from './master-link.js';
 import type { ObservedReplica, ReplicaFactory } from './observed-replica.js';
 import { ProcessLife } from './process-life.js';
@@ -93,6 +101,7 @@ export class SimulatedWorker implements WorkerHost {
   readonly requests: RequestHandler;
   private readonly link: MasterLink;
   private readonly snapshots: SnapshotReader;
+  private readonly damagedRecords: DamagedRecords;
   private isNewStore = true;
   /** By its own clock. */
   private readonly retiredSince = new Map<number, number>();
@@ -125,6 +134,16 @@ export class SimulatedWorker implements WorkerHost {
     };
     this.link = new MasterLink(world, options.master, this, bear, () => this.startAnew());
     this.snapshots = new SnapshotReader(this);
+    this.damagedRecords = new DamagedRecords(world, this, {
+      isMasterReachable: () => this.link.isReachable,
+      silence: (partition) => this.replicas.delete(partition),
+      erase: (partition, installed) => this.erase(partition, installed),
+      restart: () => this.restart(),
+      isSoundAt: ({ worker }, partition) => {
+        const leader = options.workers[worker - 1];
+        return leader?.mayServe(partition) === true && leader.isReadable(partition);
+      },
+    });
   }
 
   private newDisk(): SimulatedDisk {
@@ -195,6 +214,7 @@ export class SimulatedWorker implements WorkerHost {
     this.replicas.clear();
     this.requests.crash();
     this.snapshots.crash();
+    this.damagedRecords.crash();
   }
 
   /** The disk is lost. REQUIRES: it is down. */
@@ -234,8 +254,12 @@ export class SimulatedWorker implements WorkerHost {
 
   /** The master refuses this disk: it is replaced. */
   private startAnew(): void {
-    this.crash();
+    this.restart();
     this.wipe();
+  }
+
+  private restart(): void {
+    this.crash();
     this.world.time.after(RESTART_MS, () => {
       if (!this.isUp) this.start();
     });
@@ -252,6 +276,32 @@ export class SimulatedWorker implements WorkerHost {
     log.delete(seq);
     this.damaged.add(partition);
     return true;
+  }
+
+  /** Damages one record on disk, to be found when it is read. @returns whether there was one to damage */
+  damageRecord(partition: number): boolean {
+    const { data, unreadable } = this.disk.rows(partition);
+    const names = [...data.keys()];
+    if (names.length === 0) return false;
+    unreadable.add(this.world.random.pick(names));
+    return true;
+  }
+
+  isReadable(partition: number): boolean {
+    return this.disk.rows(partition).unreadable.size === 0;
+  }
+
+  /** Its replica is there, and says nothing any more. */
+  isSilent(partition: number): boolean {
+    return this.damagedRecords.isSilent(partition);
+  }
+
+  meetDamage(partition: number): void {
+    this.damagedRecords.meet(partition);
+  }
+
+  heard(partition: number, configuration: Configuration): void {
+    this.damagedRecords.heard(partition, configuration);
   }
 
   /** Hands over what it leads and leaves every in-sync set, to stop when that is done. */
@@ -366,6 +416,7 @@ export class SimulatedWorker implements WorkerHost {
     if (this.world.profile.expiring === true)
       for (const partition of [...this.replicas.keys()]) this.requests.sweep(partition);
     this.dropRetired();
+    if (!this.stopping) this.damagedRecords.tick();
     if (this.stopping && [...this.replicas.values()].every((replica) => replica.mayStop))
       this.options.onStopped(this);
   }
@@ -445,6 +496,10 @@ export class SimulatedWorker implements WorkerHost {
       this.life.later(1, () => this.step(partition, { type: 'refused', worker: to }));
     this.world.network.send(this, other, () => {
       if (other.isStale(sender) || other.link.ensure(partition) === undefined) return;
+      if (message.type === 'install' && other.damagedRecords.hasLeft(partition, message.configuration)) {
+        other.step(partition, { type: 'configuration', configuration: message.configuration });
+        return;
+      }
       other.step(partition, { type: 'message', from, message: sent });
     });
   }

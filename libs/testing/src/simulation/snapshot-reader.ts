@@ -30,6 +30,11 @@ export class SnapshotReader {
   begin(partition: number, snapshotId: number): void {
     this.host.life.later(READ_MS, () => {
       const rows = this.host.disk.rows(partition);
+      if (rows.unreadable.size > 0) {
+        this.host.meetDamage(partition);
+        this.host.step(partition, { type: 'snapshotFailed', snapshotId });
+        return;
+      }
       this.open.set(`${partition}:${snapshotId}`, snapshotRows(rows));
       this.host.step(partition, { type: 'snapshotOpened', snapshotId, state: rows.applied });
     });

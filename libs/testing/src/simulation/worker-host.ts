@@ -1,5 +1,5 @@
 /** A worker as its own parts see it: what they may do with its replicas. */
-import type { StoreStart, WorkerIndex } from '@diststore/cluster';
+import type { Configuration, StoreStart, WorkerIndex } from '@diststore/cluster';
 import type { Effect, Moment, ReplicaEvent } from '@diststore/replication';
 
 import type { Station } from './network.js';
@@ -20,5 +20,8 @@ export interface WorkerHost extends WorkerView, Station {
   /** The last start that the master has welcomed, and all since, this one last. */
   readonly starts: StoreStart[];
   moment(): Moment;
+  /** A damaged record was met. */
+  meetDamage(partition: number): void;
+  heard(partition: number, configuration: Configuration): void;
   step(partition: number, event: Happening): readonly Effect[];
 }

@@ -23,7 +23,10 @@ export type HostMistake =
   | 'dropsMembers'
   | 'erasesFirst'
   | 'trustsClocks'
-  | 'forgetsRequests';
+  | 'forgetsRequests'
+  | 'neverStays'
+  | 'silentWhileCounted'
+  | 'erasesLearners';
 
 export interface World {
   readonly time: VirtualTime;
