@@ -1,9 +1,10 @@
 /** Starts the master, and says in which order it stops: supervisor, HTTP, reconciler, storage. */
-import { Readiness } from '@diststore/http';
+import { Metrics, Readiness } from '@diststore/http';
 import { createApplication, listen, Periodic, type Program, urlOf } from '@diststore/process';
 import { STORAGE, type Storage } from '@diststore/storage';
 
 import { clusterTable } from './cluster-table.js';
+import { registerMasterMetrics } from './master-metrics.js';
 import { MasterModule } from './master.module.js';
 import type { MasterConfig } from './master.options.js';
 import type { ClusterState } from './cluster/cluster-state.js';
@@ -29,12 +30,14 @@ export async function startMaster(program: Program<MasterConfig>): Promise<void>
   const reconciler = app.get<Reconciler>(RECONCILER);
   lifecycle.onStop('reconciler', () => reconciler.stop());
   app.get(Readiness, { strict: false }).add('storage', () => undefined);
+  const registry = app.get<WorkerRegistry>(REGISTRY);
+  const metrics = app.get(Metrics, { strict: false });
+  registerMasterMetrics(metrics.registry, { moves: reconciler, workers: registry });
 
   await listen(app, config.httpPort, program);
   const url = urlOf(config.host, config.httpPort);
   logger.log(`Master serves at ${url}, cluster ${state.map.settings.clusterId}`);
 
-  const registry = app.get<WorkerRegistry>(REGISTRY);
   const presences = new Periodic(() => registry.updatePresences(), {
     name: 'Presence of workers',
     intervalMs: config.heartbeatMs,

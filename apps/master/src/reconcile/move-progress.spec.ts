@@ -27,5 +27,6 @@ describe('MoveProgress', () => {
     expect(progress.estimate(30)).toBeUndefined();
     progress.update(1, 1000);
     expect(progress.estimate(1500)).toMatchObject({ replicasDone: 0, elapsedMs: 500 });
+    expect(progress.total).toBe(5);
   });
 });

@@ -15,15 +15,23 @@ export class MoveProgress {
   private beganMs: number | undefined;
   private toGo = 0;
   private done = 0;
+  private allDone = 0;
+
+  /** Replicas copied, of all movings. */
+  get total(): number {
+    return this.allDone;
+  }
 
   /** @param replicasToGo as it is now. A rise is more work that has come, a fall is work that was done. */
   update(replicasToGo: number, nowMs: number): void {
+    const copied = Math.max(0, this.toGo - replicasToGo);
+    this.allDone += copied;
     if (replicasToGo === 0) {
       this.beganMs = undefined;
       this.done = 0;
     } else {
       this.beganMs ??= nowMs;
-      this.done += Math.max(0, this.toGo - replicasToGo);
+      this.done += copied;
     }
     this.toGo = replicasToGo;
   }

@@ -53,6 +53,8 @@ export interface MovesView {
   readonly limit: number;
   /** Replicas to copy, those included that wait for their turn. */
   readonly replicasToGo: number;
+  /** Since the master started. */
+  readonly replicasDone: number;
   /** About what these replicas hold: by the mean of the workers' partitions; null: not known. */
   readonly keys: number | null;
   readonly bytes: number | null;
@@ -122,6 +124,7 @@ export class Reconciler {
       partitionsInMotion: this.motions().length,
       limit: this.movesMax,
       replicasToGo,
+      replicasDone: this.progress.total,
       keys: mean === undefined ? null : Math.round(mean.keys * replicasToGo),
       bytes: mean === undefined ? null : Math.round(mean.bytes * replicasToGo),
       estimateMs: replicasToGo === 0 ? 0 : (estimate?.estimateMs ?? null),

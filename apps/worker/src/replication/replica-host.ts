@@ -115,6 +115,8 @@ export interface HostedReplica {
   /** The newest that this worker has seen; of a quarantined replica, the one that it was installed in. */
   readonly configuration: Configuration | undefined;
   readonly status: ReplicaStatus | undefined;
+  /** Of a secondary: since it last heard its primary. */
+  readonly lagMs: number | undefined;
   /** Why it is quarantined. */
   readonly problem: string | undefined;
 }
@@ -274,11 +276,13 @@ export class ReplicaHost {
   /** Everything that is here, quarantined replicas included: what a registration reports to the master. */
   hosted(): HostedReplica[] {
     const all: HostedReplica[] = [];
+    const nowMs = this.machine.monotonicNowMs();
     for (const { partition, state, replica, installed, problem } of this.seats.values()) {
       if (state === 'empty') continue;
       const status = replica?.status;
       const configuration = status?.configuration ?? installed?.configuration ?? undefined;
-      all.push({ partition, state, configuration, status, problem });
+      const lagMs = status?.role === 'follower' ? replica?.staleness(nowMs)?.lagMs : undefined;
+      all.push({ partition, state, configuration, status, lagMs, problem });
     }
     return all;
   }

@@ -1,4 +1,4 @@
-/** What replicas do, as metrics: roles, commits, failovers, copies, and what should never happen. */
+/** What replicas do, as metrics: roles, epochs, lag, commits, failovers, copies, and what should never happen. */
 import { DurationTally } from '@diststore/http';
 import type { Metrics } from '@diststore/http';
 import { Counter, Gauge } from 'prom-client';
@@ -75,6 +75,9 @@ export class ReplicaMetrics implements ReplicaObserver {
     this.jumps.inc();
   }
 
+  /** As of when it was last asked for. */
+  private readonly epochs = new Map<number, number>();
+
   /** Adds these metrics, and what is here now, to what /metrics shows. */
   register(metrics: Metrics, replicas: Pick<WorkerReplicas, 'hosted'>): void {
     const { registry } = metrics;
@@ -109,6 +112,36 @@ export class ReplicaMetrics implements ReplicaObserver {
             for (const { installed, acked } of status.peers)
               if (installed) lag = Math.max(lag, status.last - acked);
         this.set(lag);
+      },
+    });
+    new Gauge({
+      name: 'diststore_replica_lag_seconds',
+      help: 'Longest time since one of the secondaries here last heard its primary.',
+      registers: [registry],
+      collect(): void {
+        this.set(Math.max(0, ...replicas.hosted().map(({ lagMs = 0 }) => lagMs)) / 1000);
+      },
+    });
+    new Gauge({
+      name: 'diststore_epoch_highest',
+      help: 'Highest epoch of a partition of which a replica is here.',
+      registers: [registry],
+      collect(): void {
+        this.set(Math.max(0, ...replicas.hosted().map(({ configuration }) => configuration?.epoch ?? 0)));
+      },
+    });
+    const { epochs } = this;
+    new Counter({
+      name: 'diststore_epoch_changes_total',
+      help: 'Changes of the configurations of partitions while a replica of them was here.',
+      registers: [registry],
+      collect(): void {
+        for (const { partition, configuration } of replicas.hosted()) {
+          if (configuration === undefined) continue;
+          const { epoch } = configuration;
+          this.inc(Math.max(0, epoch - (epochs.get(partition) ?? epoch)));
+          epochs.set(partition, epoch);
+        }
       },
     });
   }
