@@ -1,5 +1,5 @@
 /**
- * All replicas of this worker: their births and ends, the clock that they are told, and what they hear of the cluster.
+ * All replicas of this worker: their births, the clock that they are told, and what they hear of the cluster.
  * It decides nothing about the data; that is each replica's to do (libs/replication), and the driver's to perform.
  *
  *     cluster map ──► targets, configurations, births          ticks, every TICK_MS ──► each replica, then beacons
@@ -11,12 +11,7 @@
  * first message gives birth to a learner with a random name, if the target names this worker. A worker that does not
  * know yet whether it is named waits.
  *
- * Bad replicas. One whose log or rows fail their checks at the start, or that differs from its primary, is quarantined:
- * it says nothing, so its partition goes on without it. One of which a record, or what is kept of a request, turns out
- * to be damaged hands over and leaves first, which clients do not notice but by asking for that very one; if the others
- * cannot do without it, it stays, as a secondary. Once nobody counts on it, and the others have shown that they can give
- * every record, it is erased and born again under another name. As long as it is counted on it may be all that is left of the data, so it is kept as it
- * is; the only copy of a partition thus stays down, for a person to look at.
+ * Ends are told in replica-endings.ts.
  */
 import type { Random } from '@diststore/base';
 import { invariant, StoreError } from '@diststore/base';
@@ -30,7 +25,6 @@ import type {
   PartitionId,
   PartitionRecord,
   ReplicaProposal,
-  StoreId,
   WorkerIndex,
 } from '@diststore/cluster';
 import { APPLIED_NOTHING, newInstalled, Replica } from '@diststore/replication';
@@ -43,7 +37,6 @@ import type {
   ReplicaStatus,
   Timing,
 } from '@diststore/replication';
-import type { Log } from '@diststore/process';
 import type { Storage } from '@diststore/storage';
 
 import { Beacons } from './beacons.js';
@@ -52,21 +45,18 @@ import type { MachineClocks } from './clock-sanity.js';
 import { CommitQueue } from './commit-queue.js';
 import {
   ADMIT_BYTES_MAX,
-  DROP_DELAY_MS,
   LOG_BYTES_MIN,
   RECEIVE_BYTES_MAX,
-  LEAVE_AGAIN_MS,
   SHUTDOWN_DEADLINE_MS,
   SNAPSHOT_BYTES_PER_SECOND,
   SNAPSHOTS_IN_MAX,
   SNAPSHOTS_OUT_MAX,
   TICK_MS,
 } from './limits.js';
-import { retryLater } from './outcomes.js';
-import { OthersCheck } from './others-check.js';
 import { ReplicaDriver } from './replica-driver.js';
+import { isSolePrimary, ReplicaEndings } from './replica-endings.js';
+import type { ReplicaEndingsOptions } from './replica-endings.js';
 import type { Lane, Line, ReplicaNetwork } from './replica-network.js';
-import type { ReplicaObserver } from './replica-observer.js';
 import { Seat } from './seat.js';
 import type { SeatState } from './seat.js';
 import { SnapshotSource } from './snapshot-source.js';
@@ -75,10 +65,8 @@ import { RecordCache } from './store/record-cache.js';
 import { problemOfSnapshotRows } from './store/snapshot-rows.js';
 import type { UnderWay } from './store/leftovers.js';
 
-export interface ReplicaHostOptions {
+export interface ReplicaHostOptions extends ReplicaEndingsOptions {
   readonly storage: Storage;
-  readonly worker: WorkerIndex;
-  readonly store: StoreId;
   readonly boot: number;
   /** The store was created by this very process, so nothing was ever promised on it. */
   readonly isNewStore: boolean;
@@ -89,23 +77,15 @@ export interface ReplicaHostOptions {
   readonly network: ReplicaNetwork;
   /** Rejects when the master does not answer in time, or takes no proposals now. */
   readonly propose: (proposal: ReplicaProposal) => Promise<Decision>;
-  readonly isMasterReachable: () => boolean;
-  /** Asks the master for a newer map now; resolves when it was adopted, and also when there was none. */
-  readonly refreshMap: () => Promise<void>;
-  /** See OthersCheck. */
-  readonly readElsewhere: (partition: PartitionId) => Promise<void>;
   /** Of all replicas together, on disk and in memory. */
   readonly logBudgetBytes: number;
   readonly logMemoryBudgetBytes: number;
   /** See RecordCache. */
   readonly recordCacheBytes: number;
   readonly random: Random;
-  readonly observer: ReplicaObserver;
-  readonly log: Log;
   /** Ends the process. */
   readonly fatal: (error: unknown) => void;
   readonly clocks?: MachineClocks;
-  readonly dropDelayMs?: number;
 }
 
 /** What is known of a partition here, for reports to the master and for people. */
@@ -129,7 +109,7 @@ export class ReplicaHost {
   private readonly queue: CommitQueue<object>;
   private readonly beacons: Beacons;
   private readonly snapshots: SnapshotSource;
-  private readonly others: OthersCheck;
+  private readonly endings: ReplicaEndings;
   private readonly machine: MachineClocks;
   private map: ClusterMap | undefined;
   /** As of `map`. */
@@ -169,12 +149,6 @@ export class ReplicaHost {
       nowMs: () => this.machine.monotonicNowMs(),
       report,
     });
-    const { readElsewhere } = options;
-    this.others = new OthersCheck({
-      readElsewhere,
-      nowMs: () => this.machine.monotonicNowMs(),
-      report,
-    });
     this.driver = new ReplicaDriver({
       clocks: this.clocks,
       wallNowMs: () => this.machine.wallNowMs(),
@@ -185,9 +159,20 @@ export class ReplicaHost {
       problemOfRows: problemOfSnapshotRows,
       propose: options.propose,
       observer,
-      condemned: (seat, reason) => this.quarantine(seat, reason, seat.installed),
+      condemned: (seat, reason) => this.endings.quarantine(seat, reason, seat.installed),
       fatal: options.fatal,
       report,
+    });
+    this.endings = new ReplicaEndings(options, {
+      map: () => this.map,
+      isClosed: () => this.isClosed,
+      isStopping: () => this.isStopping,
+      nowMs: () => this.machine.monotonicNowMs(),
+      tell: (seat, event) => void this.driver.tell(seat, event),
+      forget: (seat) => this.driver.forget(seat),
+      persist: (seat, writes, then) => this.persistHere(seat, writes, then),
+      newIncarnation: () => this.newIncarnation(),
+      beginAnew: (seat, installed) => this.settle(seat, installed, APPLIED_NOTHING, []),
     });
     this.beacons = new Beacons({
       network,
@@ -238,7 +223,7 @@ export class ReplicaHost {
     if (seat === undefined) {
       const { storage } = this.options;
       const onDamage = (damage: StoreError): StoreError | undefined =>
-        this.onDamage(this.seat(partition), damage);
+        this.endings.onDamage(this.seat(partition), damage);
       seat = new Seat(partition, storage, this.recordCache.open(), onDamage);
       seat.target = this.map?.targetOf(partition);
       this.seats.set(partition, seat);
@@ -366,7 +351,7 @@ export class ReplicaHost {
     clearInterval(this.timer);
     this.queue.close();
     this.driver.close();
-    for (const seat of this.running()) this.vacate(seat, 'closed');
+    for (const seat of this.running()) this.endings.vacate(seat, 'closed');
     this.snapshots.closeAll();
     this.onStopped?.();
   }
@@ -391,11 +376,7 @@ export class ReplicaHost {
       clocks.settle();
     }
     this.beacons.tick(moment.nowMs);
-    for (const seat of this.running()) {
-      this.noteRetired(seat, moment.nowMs);
-      this.leaveIfDamaged(seat, masterReachable, moment.nowMs);
-    }
-    for (const seat of this.seats.values()) if (seat.state === 'quarantined') this.considerRebirth(seat);
+    for (const seat of this.seats.values()) this.endings.tick(seat, masterReachable, moment.nowMs);
     if (this.isStopping && this.mayStop()) this.onStopped?.();
   }
 
@@ -489,7 +470,7 @@ export class ReplicaHost {
     if (configuration === null || configuration.gen < this.fenceGen) return;
     this.birth(seat, configuration);
     this.driver.tell(seat, { type: 'configuration', configuration });
-    this.considerRebirth(seat);
+    this.endings.considerRebirth(seat);
   }
 
   /** A replica that the configuration names and that never wrote anything is born with the name it was given. */
@@ -526,7 +507,7 @@ export class ReplicaHost {
     const seat = this.seat(partition);
     if (loaded.problem === undefined)
       this.settle(seat, loaded.installed, loaded.applied, loaded.entries, count);
-    else this.quarantine(seat, loaded.problem, loaded.installed);
+    else this.endings.quarantine(seat, loaded.problem, loaded.installed);
   }
 
   private settle(
@@ -568,167 +549,9 @@ export class ReplicaHost {
     return incarnation(digits);
   }
 
-  // ----------------------------------------------------------------------------------------------------- quarantine
-
-  /**
-   * A row fails its checks. While others have it this replica may go, and be made anew from theirs; the only copy
-   * stays, since everything else in it is sound.
-   * @returns as OnDamage: to ask again, where another replica will answer.
-   */
-  private onDamage(seat: Seat, damage: StoreError): StoreError | undefined {
-    const { replica, partition } = seat;
-    const insync = replica?.configuration?.insync ?? [];
-    if (replica === undefined || insync.every((member) => hasMember([member], replica.self)))
-      return undefined;
-    if (seat.damage === undefined) {
-      seat.damage = damage.message;
-      this.options.log.error(
-        `Partition ${partition} has a damaged row here: ${damage.message} ` +
-          'Others have it; this replica leaves, and is made anew.',
-      );
-    }
-    return retryLater(partition);
-  }
-
-  /**
-   * Not without a master, who would have to take note, and not when it has become the only copy: what is sound is served
-   * meanwhile. One that leaves takes neither writes nor the primary role, so it does not try for long.
-   */
-  private leaveIfDamaged(seat: Seat, masterReachable: boolean, nowMs: number): void {
-    const { replica, damage, leavingSinceMs } = seat;
-    if (replica === undefined || damage === undefined || this.isStopping) return;
-    const mayLeave = masterReachable && !isSolePrimary(seat);
-    if (leavingSinceMs === undefined) {
-      if (!mayLeave) return;
-      if (nowMs < seat.stayUntilMs) {
-        // Who can give the record should lead.
-        if (seat.role === 'primary') this.driver.tell(seat, { type: 'handover', to: undefined });
-        return;
-      }
-      seat.leavingSinceMs = nowMs;
-      this.driver.tell(seat, { type: 'shutdown' });
-    } else if (!mayLeave || nowMs - leavingSinceMs > SHUTDOWN_DEADLINE_MS) {
-      seat.leavingSinceMs = undefined;
-      seat.stayUntilMs = nowMs + LEAVE_AGAIN_MS;
-      this.driver.tell(seat, { type: 'stay' });
-      return;
-    }
-    if (hasParted(seat)) this.quarantine(seat, damage, seat.installed);
-  }
-
-  private quarantine(seat: Seat, reason: string, installed: InstalledState | undefined): void {
-    this.vacate(seat, 'quarantined');
-    seat.problem = reason;
-    seat.installed = installed;
-    const { partition } = seat;
-    const insync = installed?.configuration?.insync;
-    const sole = insync === undefined || insync.length === 1;
-    this.options.observer.quarantined?.(partition, reason, { sole });
-    this.options.log.error(
-      `The replica of partition ${partition} is not to be trusted: ${reason}. ` +
-        (sole
-          ? 'It may be the only copy, so it is kept as it is, and not served.'
-          : 'It is erased once the others go on without it and can give every record, and then learns from them.'),
-    );
-    this.considerRebirth(seat);
-  }
-
-  /**
-   * Once nobody counts on what a bad replica held, and others can give it, it is erased. The map may be old; it never
-   * counts on too few.
-   */
-  private considerRebirth(seat: Seat): void {
-    if (seat.state !== 'quarantined' || this.isClosed) return;
-    const configuration = this.map?.configurationOf(seat.partition);
-    const before = seat.installed?.configuration;
-    if (configuration === undefined || (before != null && isNewer(before, configuration))) return;
-    const { worker, store } = this.options;
-    if (configuration.insync.some((member) => seat.mayBe(member, { worker, store }))) return;
-    this.others.ask(seat.partition, () => {
-      if (seat.state === 'quarantined' && !this.isClosed) this.erase(seat);
-    });
-  }
-
-  private erase(seat: Seat): void {
-    this.vacate(seat, 'erasing');
-    // Chunks of an earlier session may still be on their way.
-    const installed = newInstalled(this.newIncarnation(), seat.installed?.snapshotId ?? 0);
-    this.persistHere(seat, [{ type: 'erase' }, { type: 'installed', state: installed }], () => {
-      this.options.observer.erased?.(seat.partition);
-      this.settle(seat, installed, APPLIED_NOTHING, []);
-      const configuration = this.map?.configurationOf(seat.partition);
-      if (configuration !== undefined) this.driver.tell(seat, { type: 'configuration', configuration });
-    });
-  }
-
-  /** Takes the replica away; those who wait for it are told that they cannot know. */
-  private vacate(seat: Seat, state: SeatState): void {
-    seat.replica = undefined;
-    seat.role = 'none';
-    seat.state = state;
-    seat.retiredSinceMs = undefined;
-    seat.damage = undefined;
-    seat.leavingSinceMs = undefined;
-    seat.stayUntilMs = 0;
-    this.driver.forget(seat);
-  }
-
   private persistHere(seat: Seat, writes: readonly DurableWrite[], then: () => void): void {
     seat.note(writes);
     const { partition } = seat;
     this.queue.enqueue({ owner: seat, partition, number: 0, ver: null, urgent: true, writes, then });
   }
-
-  // ------------------------------------------------------------------------------------------------------ retirement
-
-  /** Neither in sync nor wanted for a while, and the master has just said so: its data goes. */
-  private noteRetired(seat: Seat, nowMs: number): void {
-    const { replica } = seat;
-    if (replica?.isRetired !== true) {
-      seat.retiredSinceMs = undefined;
-      return;
-    }
-    seat.retiredSinceMs ??= nowMs;
-    if (nowMs - seat.retiredSinceMs < (this.options.dropDelayMs ?? DROP_DELAY_MS)) return;
-    // Not again before the same time has passed.
-    seat.retiredSinceMs = nowMs;
-    const { last, state } = replica.status;
-    if (last === 0 && state === 'ok') return;
-    void this.options.refreshMap().then(() => {
-      if (seat.replica === replica && this.mayDrop(seat, replica)) this.erase(seat);
-    });
-  }
-
-  /** Asked with a map in hand that is as new as any. */
-  private mayDrop(seat: Seat, replica: Replica): boolean {
-    const { map } = this;
-    if (this.isClosed || map === undefined || !this.options.isMasterReachable()) return false;
-    const configuration = map.configurationOf(seat.partition);
-    const target = map.targetOf(seat.partition);
-    return (
-      replica.isRetired &&
-      // A message since then has taken the time away.
-      seat.retiredSinceMs !== undefined &&
-      configuration !== undefined &&
-      !hasMember(configuration.insync, replica.self) &&
-      // Still a copy of last resort.
-      !hasMember(configuration.eligible, replica.self) &&
-      target?.replicas.includes(this.options.worker) === false
-    );
-  }
-}
-
-function isSolePrimary({ role, replica }: Seat): boolean {
-  return role === 'primary' && replica?.configuration?.insync.length === 1;
-}
-
-/**
- * Whether nobody counts on the replica, nor is about to: in a version that it takes part in, its admission may be
- * proposed, and accepted at any moment. As long as it is counted it must not fall silent: it may be about to lead.
- */
-function hasParted({ replica, installed }: Seat): boolean {
-  const known = replica?.configuration ?? null;
-  if (replica === undefined || known === null || hasMember(known.insync, replica.self)) return false;
-  const ver = installed?.configuration ?? null;
-  return ver === null || isNewer(known, ver);
 }
