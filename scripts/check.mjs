@@ -1,4 +1,4 @@
-/** `npm run check`: everything that can be checked in under a minute. `-- --only lint,types` runs some of it. */
+/** `npm run check`: what takes about a minute on two cores. `-- --only lint,types` runs some of it. */
 import { parseArgs } from 'node:util';
 
 import { Failure, interruptible, reportAndExit } from './child.mjs';
