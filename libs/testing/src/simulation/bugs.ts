@@ -16,6 +16,8 @@ export interface SeededBug {
   readonly name: string;
   readonly mistake: string;
   readonly profile: string;
+  /** Where to begin to look, if it is rare: nobody waits for the many schedules before. */
+  readonly firstSeed?: number;
   readonly Rules?: new (state: ReplicaState) => Rules;
   readonly Replica?: new (options: ReplicaOptions) => ObservedReplica;
   readonly Master?: new (world: World) => SimulatedMaster;
@@ -306,12 +308,14 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     name: 'silentWhileCounted',
     mistake: 'a damaged secondary that the others cannot do without falls silent all the same',
     profile: 'damage',
+    firstSeed: 1500,
     hostMistake: 'silentWhileCounted',
   },
   {
     name: 'erasesLearners',
     mistake: 'a damaged learner is erased although its admission may be proposed already',
     profile: 'damage',
+    firstSeed: 2100,
     hostMistake: 'erasesLearners',
   },
   {
