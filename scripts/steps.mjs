@@ -24,9 +24,10 @@ const COMMANDS = {
 
 /**
  * Node keeps what a test file has loaded for as long as the process lives, and collecting garbage around it comes to
- * cost more than the tests: a process that has grown so far makes way for a new one.
+ * cost more than the tests: a process that has grown so far makes way for a new one. One process more than cores, since
+ * many tests wait.
  */
-const UNIT = ['--selectProjects=unit', '--maxWorkers=2', '--workerIdleMemoryLimit=400MB'];
+const UNIT = ['--selectProjects=unit', '--maxWorkers=3', '--workerIdleMemoryLimit=400MB'];
 
 export const CHECKS = ['unit', ...Object.keys(COMMANDS)];
 

@@ -37,6 +37,7 @@ export interface ReplicaEndingsOptions {
   /** See OthersCheck. */
   readonly readElsewhere: (partition: PartitionId) => Promise<void>;
   readonly dropDelayMs?: number;
+  readonly leaveDeadlineMs?: number;
 }
 
 /** The host, as far as endings need it. */
@@ -115,7 +116,7 @@ export class ReplicaEndings {
       }
       seat.leavingSinceMs = nowMs;
       this.host.tell(seat, { type: 'shutdown' });
-    } else if (!mayLeave || nowMs - leavingSinceMs > SHUTDOWN_DEADLINE_MS) {
+    } else if (!mayLeave || nowMs - leavingSinceMs > (this.options.leaveDeadlineMs ?? SHUTDOWN_DEADLINE_MS)) {
       seat.leavingSinceMs = undefined;
       seat.stayUntilMs = nowMs + LEAVE_AGAIN_MS;
       this.host.tell(seat, { type: 'stay' });

@@ -801,7 +801,7 @@ describe('ReplicaHost', () => {
   });
 
   it('keeps a damaged secondary in sync that the others cannot do without', async () => {
-    const cluster = await Cluster.of(3, READING_FROM_DISK);
+    const cluster = await Cluster.of(3, { ...READING_FROM_DISK, leaveDeadlineMs: 500 });
     cluster.master.create(P, [1, 2, 3]);
     await cluster.perform(put('a', 'one'));
     cluster.worker(3).kill();
@@ -843,7 +843,7 @@ describe('ReplicaHost', () => {
   });
 
   it('takes writes again when it has become the only copy while it waited to leave', async () => {
-    const cluster = await Cluster.of(2, READING_FROM_DISK);
+    const cluster = await Cluster.of(2, { ...READING_FROM_DISK, leaveDeadlineMs: 500 });
     cluster.master.create(P, [1, 2]);
     for (const name of ['a', 'b']) await cluster.perform(put(name, name));
     const { storage } = cluster.worker(1);
