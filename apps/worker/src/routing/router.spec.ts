@@ -7,7 +7,7 @@ import { StoreError } from '@diststore/base';
 import type { ClusterMap, WorkerIndex } from '@diststore/cluster';
 import { workerIndex } from '@diststore/cluster';
 import type { Result } from '@diststore/data';
-import { memberNumber } from '@diststore/testing';
+import { clusterMap, hashedSettings, memberNumber } from '@diststore/testing';
 
 import { mapOnOne, partitionsInMemory } from '../../test/partitions-in-memory.js';
 import type { Answer, Question } from './question.js';
@@ -19,6 +19,16 @@ const LIMITS = { maxValueBytes: 1000 };
 /** One partition, which is on `primary` since `version`. */
 function mapWith(primary: number, version: number): ClusterMap {
   return mapOnOne(memberNumber(primary), 1, version);
+}
+
+/** As before the cluster is formed. */
+function mapWithout(): ClusterMap {
+  return clusterMap({
+    formed: false,
+    settings: hashedSettings({ partitionCount: 1 }),
+    workers: [],
+    partitions: [],
+  });
 }
 
 interface Node {
@@ -112,6 +122,19 @@ describe('Router', () => {
     const truth = mapWith(3, 5);
     const [one] = (await cluster([mapWith(1, 2), truth, truth], truth)) as [Node];
     expect(await put(one, 'a')).toMatchObject({ type: 'stored' });
+    expect(one.refreshes).toBe(1);
+  });
+
+  it('asks for news of a partition that it does not know of: it may just have been created', async () => {
+    const truth = mapWith(2, 5);
+    const [one] = (await cluster([mapWithout(), truth, truth], truth)) as [Node];
+    expect(await put(one, 'a')).toMatchObject({ type: 'stored' });
+  });
+
+  it('does not wait for a partition that was never created', async () => {
+    const truth = mapWithout();
+    const [one] = (await cluster([truth, truth, truth], truth)) as [Node];
+    await expect(put(one, 'a')).rejects.toMatchObject({ code: 'retry-later' });
     expect(one.refreshes).toBe(1);
   });
 

@@ -175,12 +175,18 @@ export class Router {
         refusal = error;
       }
       // Where nothing was ever created nothing changes hands.
-      const isCreated = this.follower.required().configurationOf(partition) !== undefined;
-      if (!isCreated || performance.now() + pauseMs > untilMs) throw refusal;
+      if (!(await this.isCreated(partition)) || performance.now() + pauseMs > untilMs) throw refusal;
       // The news may take longer than the hand-over that it is about.
       void this.follower.refresh();
       await sleep(pauseMs);
     }
+  }
+
+  /** A cluster that was formed a moment ago has told its master of it, and not every worker. */
+  private async isCreated(partition: PartitionId): Promise<boolean> {
+    const { follower } = this;
+    if (follower.required().configurationOf(partition) === undefined) await follower.refresh();
+    return follower.required().configurationOf(partition) !== undefined;
   }
 
   private async askPrimary(question: Question): Promise<Answer> {
