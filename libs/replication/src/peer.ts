@@ -25,8 +25,8 @@ export interface Peer {
   /** Ticks in a row that spoke for removing it. */
   suspectTicks: number;
   refused: boolean;
-  /** It asked to leave. */
-  leaving: boolean;
+  /** It asks to leave, at every tick; once it has stopped asking it stays. */
+  leavingUntilMs: number;
   reading: boolean;
   snapshot: SnapshotSession | undefined;
 }
@@ -60,7 +60,7 @@ export function newPeer(worker: WorkerIndex, member: Member | undefined, nowMs: 
     rewound: { to: -1, atMs: -Infinity },
     suspectTicks: 0,
     refused: false,
-    leaving: false,
+    leavingUntilMs: -Infinity,
     reading: false,
     snapshot: undefined,
   };

@@ -411,7 +411,7 @@ export class Replica implements BeaconSource {
       case 'leave': {
         const peer = this.peers.peerOf(from, message.ver);
         if (peer === undefined) return;
-        peer.leaving = true;
+        peer.leavingUntilMs = this.state.nowMs + this.state.timing.leaseMs;
         this.membership.considerLeaving();
         return;
       }

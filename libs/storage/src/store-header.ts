@@ -52,7 +52,7 @@ export interface StoreStart {
  * How many are remembered. Beyond, the newest stay, and the oldest: a master that knows that one is not to think that
  * it is forgotten.
  */
-export const EARLIER_STARTS_MAX = 128;
+export const EARLIER_STARTS_MAX = 1000;
 
 export interface StoreMembership {
   /** Configurations of lower generations are refused. Never falls. */

@@ -89,7 +89,8 @@ export class WorkerCluster {
       propose: (proposal) => this.proposer.propose(proposal),
       isMasterReachable: () => this.master?.isReachable ?? false,
       refreshMap: () => this.follower.refresh(),
-      readElsewhere: (partition) => readThrough(router, partition),
+      readElsewhere: (partition) =>
+        readThrough(router, partition, (of) => this.follower.current?.configurationOf(of)?.primary),
       logBudgetBytes: options.logBudgetBytes,
       logMemoryBudgetBytes: LOG_MEMORY_BYTES,
       recordCacheBytes: options.recordCacheBytes,

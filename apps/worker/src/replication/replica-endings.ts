@@ -110,8 +110,9 @@ export class ReplicaEndings {
     if (leavingSinceMs === undefined) {
       if (!mayLeave) return;
       if (nowMs < seat.stayUntilMs) {
-        // Who can give the record should lead.
-        if (seat.role === 'primary') this.host.tell(seat, { type: 'handover', to: undefined });
+        // Who can give the record should lead. Once: perhaps the other one is damaged as well, and does the same.
+        if (seat.role !== 'primary') seat.gaveWay = true;
+        else if (!seat.gaveWay) this.host.tell(seat, { type: 'handover', to: undefined });
         return;
       }
       seat.leavingSinceMs = nowMs;
@@ -119,6 +120,7 @@ export class ReplicaEndings {
     } else if (!mayLeave || nowMs - leavingSinceMs > (this.options.leaveDeadlineMs ?? SHUTDOWN_DEADLINE_MS)) {
       seat.leavingSinceMs = undefined;
       seat.stayUntilMs = nowMs + LEAVE_AGAIN_MS;
+      seat.gaveWay = false;
       this.host.tell(seat, { type: 'stay' });
       return;
     }
@@ -147,15 +149,19 @@ export class ReplicaEndings {
    * counts on too few.
    */
   considerRebirth(seat: Seat): void {
-    if (seat.state !== 'quarantined' || this.host.isClosed()) return;
+    if (!this.isGivenUp(seat)) return;
+    this.others.ask(seat.partition, () => {
+      if (this.isGivenUp(seat)) this.erase(seat);
+    });
+  }
+
+  private isGivenUp(seat: Seat): boolean {
+    if (seat.state !== 'quarantined' || this.host.isClosed()) return false;
     const configuration = this.host.map()?.configurationOf(seat.partition);
     const before = seat.installed?.configuration;
-    if (configuration === undefined || (before != null && isNewer(before, configuration))) return;
+    if (configuration === undefined || (before != null && isNewer(before, configuration))) return false;
     const { worker, store } = this.options;
-    if (configuration.insync.some((member) => seat.mayBe(member, { worker, store }))) return;
-    this.others.ask(seat.partition, () => {
-      if (seat.state === 'quarantined' && !this.host.isClosed()) this.erase(seat);
-    });
+    return !configuration.insync.some((member) => seat.mayBe(member, { worker, store }));
   }
 
   private erase(seat: Seat): void {

@@ -408,7 +408,7 @@ class Cluster {
       });
       return read();
     };
-    return readThrough({ page }, of);
+    return readThrough({ page }, of, (partition) => this.master.configuration(partition).primary);
   }
 
   primaryOf(partition = P): Promise<TestWorker> {

@@ -95,7 +95,7 @@ export interface HostedReplica {
   /** The newest that this worker has seen; of a quarantined replica, the one that it was installed in. */
   readonly configuration: Configuration | undefined;
   readonly status: ReplicaStatus | undefined;
-  /** Of a secondary: since it last heard its primary. */
+  /** Of a secondary: since it last heard its primary, or since the start. */
   readonly lagMs: number | undefined;
   /** Why it is quarantined. */
   readonly problem: string | undefined;
@@ -116,6 +116,7 @@ export class ReplicaHost {
   private readonly records = new Map<PartitionId, PartitionRecord>();
   private fenceGen: Generation;
   private timer: NodeJS.Timeout | undefined;
+  private readonly openedMs: number;
   private lastTickMs = 0;
   private isHolding = false;
   private isClosed = false;
@@ -125,6 +126,7 @@ export class ReplicaHost {
   private constructor(private readonly options: ReplicaHostOptions) {
     const { storage, network, timing, observer, boot } = options;
     this.machine = options.clocks ?? machineClocks;
+    this.openedMs = this.machine.monotonicNowMs();
     this.clocks = new ClockSanity(this.machine, timing.clockJumpMs);
     this.recordCache = new RecordCache(options.recordCacheBytes);
     this.fenceGen = options.fence;
@@ -266,7 +268,8 @@ export class ReplicaHost {
       if (state === 'empty') continue;
       const status = replica?.status;
       const configuration = status?.configuration ?? installed?.configuration ?? undefined;
-      const lagMs = status?.role === 'follower' ? replica?.staleness(nowMs)?.lagMs : undefined;
+      const staleness = status?.role === 'follower' ? replica?.staleness(nowMs) : undefined;
+      const lagMs = staleness && Math.min(staleness.lagMs, nowMs - this.openedMs);
       all.push({ partition, state, configuration, status, lagMs, problem });
     }
     return all;

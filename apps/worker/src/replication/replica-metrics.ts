@@ -116,7 +116,7 @@ export class ReplicaMetrics implements ReplicaObserver {
     });
     new Gauge({
       name: 'diststore_replica_lag_seconds',
-      help: 'Longest time since one of the secondaries here last heard its primary.',
+      help: 'Longest time since one of the secondaries here last heard its primary, or since the start.',
       registers: [registry],
       collect(): void {
         this.set(Math.max(0, ...replicas.hosted().map(({ lagMs = 0 }) => lagMs)) / 1000);

@@ -68,6 +68,8 @@ export class Seat {
   leavingSinceMs: number | undefined;
   /** Not told again before. */
   stayUntilMs = 0;
+  /** Whether somebody else has led since it was told to stay. */
+  gaveWay = false;
   /** Why it is quarantined. If `installed` is undefined, row 01 itself is damaged, and what it was is not known. */
   problem: string | undefined;
   private appliedWaiters: { readonly seq: Seq; readonly resolve: () => void }[] = [];

@@ -86,7 +86,8 @@ export class Handovers {
     const { s, request } = this;
     const candidates = secondaries(seen).filter((member) => {
       const peer = s.peers.get(member.worker);
-      return peer?.installed === true && !peer.leaving && this.rules.holdsLease(peer, member, s.nowMs);
+      if (peer?.installed !== true || s.nowMs < peer.leavingUntilMs) return false;
+      return this.rules.holdsLease(peer, member, s.nowMs);
     });
     if (request !== undefined)
       return candidates.find(({ worker }) => request.to === undefined || worker === request.to);

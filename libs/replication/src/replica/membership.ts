@@ -77,7 +77,7 @@ export class Membership {
       target?.replicas.every((worker) => memberOf(seen.insync, worker) !== undefined) ?? false;
     const leaving = secondaries(seen).filter(({ worker }) => {
       const isSurplus = isComplete && target?.replicas.includes(worker) === false;
-      return isSurplus || s.peers.get(worker)?.leaving === true;
+      return isSurplus || s.nowMs < (s.peers.get(worker)?.leavingUntilMs ?? -Infinity);
     });
     if (leaving.length === 0 || seen.insync.length - leaving.length < seen.minInSync) return;
     this.proposals.propose('leave', removalOf(seen, leaving));
