@@ -13,6 +13,7 @@ import type {
   WorkerIndex,
 } from '@diststore/cluster';
 import {
+  APPLIED_NOTHING,
   assembleBeacon,
   decodeBeacon,
   decodeMessage,
@@ -22,6 +23,7 @@ import {
   problemOfLog,
 } from '@diststore/replication';
 import type {
+  AppliedState,
   Beacon,
   BeaconAnswer,
   DurableWrite,
@@ -130,7 +132,7 @@ export class SimulatedWorker implements WorkerHost {
     this.requests = new RequestHandler(world, this);
     const bear = (partition: number, installed: InstalledState): void => {
       this.disk.rows(partition).installed = installed;
-      this.adopt(partition, installed, []);
+      this.adopt(partition, installed, APPLIED_NOTHING, []);
     };
     this.link = new MasterLink(world, options.master, this, bear, () => this.startAnew());
     this.snapshots = new SnapshotReader(this);
@@ -315,6 +317,11 @@ export class SimulatedWorker implements WorkerHost {
   }
 
   private open(partition: number, installed: InstalledState): void {
+    // What a snapshot was to replace means nothing, and may be half erased.
+    if (installed.state === 'loading') {
+      this.adopt(partition, installed, APPLIED_NOTHING, []);
+      return;
+    }
     const rows = this.disk.rows(partition);
     const entries: Entry[] = [];
     for (let seq = rows.applied.base + 1; ; seq += 1) {
@@ -324,14 +331,19 @@ export class SimulatedWorker implements WorkerHost {
     }
     const problem =
       entries.length < rows.log.size ? 'the log has a hole' : problemOfLog(rows.applied, entries);
-    if (problem !== undefined && installed.state === 'ok') {
+    if (problem !== undefined) {
       this.quarantine(partition, installed, problem);
       return;
     }
-    this.adopt(partition, installed, entries);
+    this.adopt(partition, installed, rows.applied, entries);
   }
 
-  private adopt(partition: number, installed: InstalledState, entries: readonly Entry[]): void {
+  private adopt(
+    partition: number,
+    installed: InstalledState,
+    applied: AppliedState,
+    entries: readonly Entry[],
+  ): void {
     const { smallLogs } = this.world.profile;
     const replica = this.options.factory({
       partition: partitionId(partition),
@@ -340,7 +352,7 @@ export class SimulatedWorker implements WorkerHost {
       boot: this.boot,
       timing: this.timing,
       installed,
-      applied: this.disk.rows(partition).applied,
+      applied,
       entries,
       nowMs: this.localMs(),
       isNewStore: this.isNewStore,
@@ -378,7 +390,7 @@ export class SimulatedWorker implements WorkerHost {
       replica: undefined,
       then: () => {
         this.damaged.delete(partition);
-        this.adopt(partition, fresh, []);
+        this.adopt(partition, fresh, APPLIED_NOTHING, []);
       },
     });
   }
