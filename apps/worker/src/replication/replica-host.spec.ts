@@ -842,6 +842,18 @@ describe('ReplicaHost', () => {
     expect(first.erased + second.erased).toBe(0);
   });
 
+  it('gives every record that one of two replicas has, though each is damaged, and neither may leave', async () => {
+    const cluster = await Cluster.of(3, { ...READING_FROM_DISK, leaveDeadlineMs: 500 });
+    cluster.master.create(P, [1, 2, 3]);
+    for (const name of ['a', 'b']) await cluster.perform(put(name, name));
+    cluster.worker(3).kill();
+    await cluster.inSync([1, 2]);
+    await eventually('both are in the data', () => cluster.worker(2).stored('b') === 'b');
+    await damage(cluster.worker(1).storage, 'a');
+    await damage(cluster.worker(2).storage, 'b');
+    expect([await cluster.get('a'), await cluster.get('b')]).toEqual(['a', 'b']);
+  });
+
   it('takes writes again when it has become the only copy while it waited to leave', async () => {
     const cluster = await Cluster.of(2, { ...READING_FROM_DISK, leaveDeadlineMs: 500 });
     cluster.master.create(P, [1, 2]);
