@@ -5,7 +5,7 @@
  *         nobody does, and every partition has a copy that is in sync and up ──► set aside; the others send copies
  *         somebody does, or nobody can say ──► the worker does not start, as it is, for a person to look at
  *
- * The rule is that of a damaged replica (replica-host.ts), for all replicas of the store at once: as long as one of them
+ * The rule is that of a damaged replica (replica-endings.ts), for all replicas of the store at once: as long as one of them
  * is in sync, or a copy of last resort, it may be all that is left. The note is what remains to be read of a store that
  * cannot be opened; without it nothing is decided. The damaged files are moved, not removed, until the next time.
  */

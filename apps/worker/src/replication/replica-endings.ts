@@ -13,7 +13,7 @@
  * left of the data, so it is kept as it is; the only copy of a partition thus stays down, for a person to look at.
  */
 import type { StoreError } from '@diststore/base';
-import { hasMember, isNewer } from '@diststore/cluster';
+import { hasMember, isNewer, sameMember } from '@diststore/cluster';
 import type { ClusterMap, Incarnation, PartitionId, StoreId, WorkerIndex } from '@diststore/cluster';
 import type { Log } from '@diststore/process';
 import { newInstalled } from '@diststore/replication';
@@ -87,8 +87,7 @@ export class ReplicaEndings {
   onDamage(seat: Seat, damage: StoreError): StoreError | undefined {
     const { replica, partition } = seat;
     const insync = replica?.configuration?.insync ?? [];
-    if (replica === undefined || insync.every((member) => hasMember([member], replica.self)))
-      return undefined;
+    if (replica === undefined || insync.every((member) => sameMember(member, replica.self))) return undefined;
     if (seat.damage === undefined) {
       seat.damage = damage.message;
       this.options.log.error(

@@ -165,21 +165,26 @@ export class Writing {
     const from = s.flushedTo;
     const { last } = s.log;
     if (from === last) return;
-    const isCheap = this.rules.isCheap(from);
-    if (!isCheap) this.makeLoggable(from);
     const entries = s.entriesFrom(from + 1, last);
     s.flushedTo = last;
-    if (isCheap) this.flushDirectly(entries);
-    else this.disk.persist({ writes: [{ type: 'append', entries }], urgent: true, appended: last });
+    if (this.rules.isCheap(from)) {
+      this.flushDirectly(entries);
+      return;
+    }
+    const logged = this.loggable(from, entries);
+    this.disk.persist({ writes: [{ type: 'append', entries: logged }], urgent: true, appended: last });
   }
 
-  /** The cheap path ended after these were sequenced for it: their places stay, their chains are made anew. */
-  private makeLoggable(from: Seq): void {
-    const { s } = this;
-    const entries = s.entriesFrom(from + 1, s.log.last);
-    if (entries.every(({ bytes }) => bytes.length > 0)) return;
-    s.log.truncate(from);
-    for (const entry of entries) s.log.append(makeEntry({ ...entry, previous: s.log.lastChain }));
+  /**
+   * The entries after `from`, fit for a log. If the cheap path ended after they were sequenced for it, their places stay
+   * and their chains are made anew.
+   */
+  private loggable(from: Seq, entries: readonly Entry[]): readonly Entry[] {
+    if (entries.every(({ bytes }) => bytes.length > 0)) return entries;
+    const { log } = this.s;
+    log.truncate(from);
+    for (const entry of entries) log.append(makeEntry({ ...entry, previous: log.lastChain }));
+    return this.s.entriesFrom(from + 1, log.last);
   }
 
   private flushDirectly(entries: readonly Entry[]): void {

@@ -1,10 +1,10 @@
 /**
- * What a worker does about damaged records, as the real host does (replica-host.ts): a replica of which one is met
+ * What a worker does about damaged records, as the real host does (replica-endings.ts): a replica of which one is met
  * leaves, is silent from then on, and is erased once the others can give all of it. Where it cannot leave, it goes on
  * after all, though not as primary, and tries again later. Where the others cannot give all of it, a person restarts its worker, and it
  * takes part again: what a start makes it forget, it meets again.
  */
-import { hasMember, isNewer } from '@diststore/cluster';
+import { hasMember, isNewer, sameMember } from '@diststore/cluster';
 import type { Configuration } from '@diststore/cluster';
 import type { InstalledState } from '@diststore/replication';
 
@@ -53,7 +53,7 @@ export class DamagedRecords {
   meet(partition: number): void {
     const replica = this.host.replicas.get(partition);
     const insync = replica?.status.configuration?.insync ?? [];
-    if (replica === undefined || insync.every((member) => hasMember([member], replica.self))) return;
+    if (replica === undefined || insync.every((member) => sameMember(member, replica.self))) return;
     if (this.met.has(partition)) return;
     this.world.trace(() => `${this.host.name} meets a damaged record of partition ${partition}`);
     this.met.set(partition, { sinceMs: undefined, stayUntilMs: 0 });

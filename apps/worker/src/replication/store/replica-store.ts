@@ -10,7 +10,7 @@
  *
  * Invariant: after a crash at any point `loadReplica` finds what was durable, or says that it may not be used.
  */
-import { invariant, isStoreError } from '@diststore/base';
+import { invariant } from '@diststore/base';
 import type {
   AppliedState,
   DurableWrite,
@@ -19,9 +19,10 @@ import type {
   RequestId,
   Seq,
 } from '@diststore/replication';
-import { dataKey, decodeRecord } from '@diststore/storage';
+import { dataKey } from '@diststore/storage';
 import type { Storage, StoredRecord, WriteOp } from '@diststore/storage';
 
+import { recordOr } from './damage.js';
 import type { OnDamage } from './damage.js';
 import { pushOps, stateOf } from './durable-ops.js';
 import { dropReplica, eraseReplica } from './erase-replica.js';
@@ -92,11 +93,7 @@ export class ReplicaStore {
 
   /** The record in a row. @throws as `get` */
   recordIn(key: Buffer, bytes: Buffer): StoredRecord {
-    try {
-      return decodeRecord(key, bytes);
-    } catch (error) {
-      throw isStoreError(error, 'record-corrupt') ? (this.onDamage(error) ?? error) : error;
-    }
+    return recordOr(this.onDamage, key, bytes);
   }
 
   /** See `readForWrite`. @throws as `finished` */

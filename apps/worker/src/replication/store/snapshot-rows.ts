@@ -18,6 +18,7 @@ import {
 } from '@diststore/storage';
 import type { Entry, KeyRange, Snapshot, Storage } from '@diststore/storage';
 
+import { recordOr } from './damage.js';
 import type { OnDamage } from './damage.js';
 import { asBuffer } from './durable-ops.js';
 import { LOST_RESULT } from './replica-reads.js';
@@ -119,7 +120,10 @@ export class ReplicaSnapshot {
   private rowOf(stored: Entry): SnapshotRow | undefined {
     const { key, value } = stored;
     const kind = contentKindOf(key, this.partition);
-    if (kind === 'data') return this.isHidden(key, value) ? undefined : stored;
+    if (kind === 'data') {
+      const { version } = recordOr(this.onDamage, keyOfData(key), value);
+      return version > this.state.clearedThrough ? stored : undefined;
+    }
     const problem = problemOfRow(this.partition, key, value);
     if (problem === undefined) return stored;
     const damage = new StoreError('store-corrupt', describe(key, problem));
@@ -129,14 +133,6 @@ export class ReplicaSnapshot {
     if (kind === 'request') return { key, value: encodeFinished(key, LOST_RESULT) };
     // All that a row of an index says is in its key.
     return problemOfRow(this.partition, key, NO_VALUE) === undefined ? { key, value: NO_VALUE } : undefined;
-  }
-
-  private isHidden(key: Buffer, value: Buffer): boolean {
-    try {
-      return decodeRecord(keyOfData(key), value).version <= this.state.clearedThrough;
-    } catch (error) {
-      throw isStoreError(error, 'record-corrupt') ? (this.onDamage(error) ?? error) : error;
-    }
   }
 }
 
