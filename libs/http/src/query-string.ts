@@ -10,14 +10,17 @@ import type { ParsedUrlQuery } from 'node:querystring';
 import { StoreError } from '@diststore/base';
 
 const SHOWN_CHARS_MAX = 80;
+/** Of nearly all requests, so it is not made anew for each. */
+const NO_QUERY: ParsedUrlQuery = Object.freeze(Object.create(null) as ParsedUrlQuery);
 
 /**
  * A name that occurs twice has an array. @param query without the `?`; nullish if there is none.
  * @throws StoreError bad-parameter: a name or a value is not percent-encoded UTF-8.
  */
 export function parseQuery(query: string | null | undefined): ParsedUrlQuery {
-  if (query?.includes('%')) query.split('&').forEach(checkEncoding);
-  return parse(query ?? '');
+  if (query === undefined || query === null || query === '') return NO_QUERY;
+  if (query.includes('%')) query.split('&').forEach(checkEncoding);
+  return parse(query);
 }
 
 function checkEncoding(pair: string): void {

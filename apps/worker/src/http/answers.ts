@@ -118,9 +118,9 @@ export function recordJson(
 /** What became of a write to `key`, with a receipt unless the client wants none. @throws StoreError as `problemOfResult` */
 export function writeReply(key: Buffer, done: Done, minimal: boolean): Reply {
   const { result, partition, replicas } = done;
-  const members = receiptOf(result);
-  if (members === undefined) return answerWithoutEffect(key, result);
-  const { status, version, ...rest } = members;
+  const receipt = receiptOf(result);
+  if (receipt === undefined) return answerWithoutEffect(key, result);
+  const { status, version, value, length } = receipt;
   const headers: (string | number)[] = [
     'ETag',
     entityTagOf(version),
@@ -133,22 +133,33 @@ export function writeReply(key: Buffer, done: Done, minimal: boolean): Reply {
   ];
   if (done.repeated) headers.push('DistStore-Repeated', 'true');
   if (minimal) return new Reply(204, [...headers, 'Preference-Applied', 'return=minimal']);
-  return Reply.json(status, { ...nameOf(key), ...rest, version, partition, replicas }, headers);
+  // One literal of one shape, although most of it is nothing, which JSON leaves out: every write makes one.
+  const { key: text, key64 } = nameOf(key);
+  return Reply.json(status, { key: text, key64, value, length, version, partition, replicas }, headers);
+}
+
+export interface WriteReceipt {
+  readonly status: 200 | 201;
+  readonly version: number;
+  /** The number that is stored now. */
+  readonly value: number | string | undefined;
+  /** Of the value that is stored now, in bytes. */
+  readonly length: number | undefined;
 }
 
 /** Status and members of the receipt of what has happened; undefined when nothing has. */
-export function receiptOf(
-  result: Result,
-): { readonly status: 200 | 201; readonly version: number; readonly [member: string]: unknown } | undefined {
+export function receiptOf(result: Result): WriteReceipt | undefined {
+  const value = undefined;
+  const length = undefined;
   switch (result.type) {
     case 'stored':
-      return { status: result.created ? 201 : 200, version: result.version };
+      return { status: result.created ? 201 : 200, version: result.version, value, length };
     case 'deleted':
-      return { status: 200, version: result.version };
+      return { status: 200, version: result.version, value, length };
     case 'number':
-      return { status: 200, version: result.version, value: jsonNumber(result.number) };
+      return { status: 200, version: result.version, value: jsonNumber(result.number), length };
     case 'length':
-      return { status: 200, version: result.version, length: result.length };
+      return { status: 200, version: result.version, value, length: result.length };
     default:
       return undefined;
   }

@@ -4,11 +4,14 @@
  */
 import { isUtf8 } from 'node:buffer';
 
-export type KeyName = { readonly key: string } | { readonly key64: string };
+/** One of the two is undefined, which JSON leaves out. */
+export type KeyName = { readonly key: string | undefined; readonly key64: string | undefined };
 export type ValueText = { readonly value: string } | { readonly value64: string };
 
 export function nameOf(key: Buffer): KeyName {
-  return isUtf8(key) ? { key: key.toString('utf8') } : { key64: key.toString('base64url') };
+  return isUtf8(key)
+    ? { key: key.toString('utf8'), key64: undefined }
+    : { key: undefined, key64: key.toString('base64url') };
 }
 
 export function valueText(value: Buffer): ValueText {

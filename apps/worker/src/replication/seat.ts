@@ -21,7 +21,7 @@ import type {
 import type { Storage, StoredRecord } from '@diststore/storage';
 
 import type { CachedRecords } from './store/record-cache.js';
-import type { FoundForWrite, KeysToRead } from './store/replica-reads.js';
+import type { FoundForWrite, KeysToRead, Known } from './store/replica-reads.js';
 import type { OnDamage } from './store/damage.js';
 import { asBuffer } from './store/durable-ops.js';
 import { ReplicaStore } from './store/replica-store.js';
@@ -104,12 +104,12 @@ export class Seat {
   }
 
   /** As `ReplicaStore.readForWrite`, for a write that is decided in this same step. */
-  readForWrite(what: Omit<KeysToRead, 'known'>): FoundForWrite {
-    return this.store.readForWrite(this.role === 'primary' ? { ...what, known: this.known } : what);
+  readForWrite(what: KeysToRead): FoundForWrite {
+    return this.store.readForWrite(what, this.role === 'primary' ? this.known : undefined);
   }
 
   /** What is pending is decided on before what is known here. */
-  private readonly known = (name: string): StoredRecord | undefined => this.records.get(name);
+  private readonly known: Known = (name) => this.records.get(name);
 
   /** These writes are durable, and the replica has been told. */
   noteDurable(writes: readonly DurableWrite[]): void {
@@ -119,8 +119,9 @@ export class Seat {
       if (write.type !== 'apply') continue;
       for (const entry of write.entries) {
         const names = namesOf(entry);
-        for (const [i, op] of entry.ops.entries()) {
-          const name = names[i] ?? '';
+        for (let i = 0; i < names.length; i += 1) {
+          const op = entry.ops[i] as Op;
+          const name = names[i] as string;
           if (op.type === 'clear' || replica.pending(name) !== undefined) continue;
           if (op.type === 'del') records.delete(name);
           else records.set(name, recordOf(op, entry.seq));

@@ -24,12 +24,48 @@ import type {
   StoredRecord,
   WriteView,
 } from '../replica-event.js';
+import type { PendingWrites } from '../pending-writes.js';
 import type { DiskQueue } from './disk-queue.js';
 import type { Handovers } from './handovers.js';
 import type { HeldAnswers } from './held-answers.js';
 import { verOf } from './replica-state.js';
 import type { ReplicaState } from './replica-state.js';
 import type { Rules } from './rules.js';
+
+const NO_RECORDS: Reads['records'] = new Map();
+
+/** The newest prepared state, of which a command sees what it asks for: pending first, then what was read. */
+class PreparedView implements WriteView {
+  /** Whether a key was asked for that was not read. */
+  missing = false;
+  /** The newest entry that any of the answers rests on. */
+  dependsOn: Seq;
+
+  constructor(
+    readonly seq: Seq,
+    readonly clockMs: number,
+    readonly counts: Counts,
+    private readonly pending: PendingWrites,
+    private readonly records: Reads['records'],
+  ) {
+    this.dependsOn = pending.preparedClear;
+  }
+
+  get(key: Uint8Array): StoredRecord | undefined {
+    const name = keyName(key);
+    const pending = this.pending.newest(name);
+    let record: StoredRecord | null | undefined;
+    if (pending !== undefined) {
+      record = pending.record;
+      if (pending.seq > this.dependsOn) this.dependsOn = pending.seq;
+    } else {
+      record = this.records.get(name);
+      if (record === undefined) this.missing = true;
+    }
+    if (record === null || record === undefined) return undefined;
+    return record.version <= this.pending.preparedClear ? undefined : record;
+  }
+}
 
 export class Writing {
   constructor(
@@ -106,29 +142,10 @@ export class Writing {
     return this.s.log.at(this.s.log.last)?.counts ?? this.s.queuedState.counts;
   }
 
-  private viewOf(reads: Reads, clockMs: number): WriteView & { missing: boolean; dependsOn: Seq } {
-    const { pendingWrites, applied } = this.s;
-    return {
-      seq: this.s.log.last + 1,
-      clockMs,
-      counts: this.counts(),
-      missing: false,
-      dependsOn: pendingWrites.preparedClear,
-      get(key: Uint8Array): StoredRecord | undefined {
-        const name = keyName(key);
-        const pending = pendingWrites.newest(name);
-        let record: StoredRecord | null | undefined;
-        if (pending !== undefined) {
-          record = pending.record;
-          if (pending.seq > this.dependsOn) this.dependsOn = pending.seq;
-        } else {
-          record = reads.appliedSeq === applied ? reads.records.get(name) : undefined;
-          if (record === undefined) this.missing = true;
-        }
-        if (record === null || record === undefined) return undefined;
-        return record.version <= pendingWrites.preparedClear ? undefined : record;
-      },
-    };
+  private viewOf(reads: Reads, clockMs: number): PreparedView {
+    const { log, pendingWrites, applied } = this.s;
+    const records = reads.appliedSeq === applied ? reads.records : NO_RECORDS;
+    return new PreparedView(log.last + 1, clockMs, this.counts(), pendingWrites, records);
   }
 
   private sequence(

@@ -30,9 +30,10 @@ export interface KeysToRead {
   readonly appliedSeq: Seq;
   readonly keys: readonly Buffer[];
   readonly requestId: RequestId | undefined;
-  /** A record that need not be read from the store, by `keyName`. */
-  readonly known?: (name: string) => StoredRecord | undefined;
 }
+
+/** A record that need not be read from the store, by `keyName`. */
+export type Known = (name: string) => StoredRecord | undefined;
 
 export interface FoundForWrite {
   readonly reads: Reads;
@@ -54,7 +55,8 @@ export const NONE_DAMAGED: ReadonlyMap<string, StoreError> = new Map();
 export function readForWrite(
   storage: Storage,
   partition: number,
-  { appliedSeq, keys, requestId, known }: KeysToRead,
+  { appliedSeq, keys, requestId }: KeysToRead,
+  known?: Known,
 ): FoundForWrite {
   let damaged: Map<string, StoreError> | undefined;
   const find = (key: Buffer, name: string): StoredRecord | null => {
@@ -76,18 +78,27 @@ export function readForWrite(
   return { reads: { appliedSeq, records, finished }, damaged: damaged ?? NONE_DAMAGED };
 }
 
-/** Nearly all writes have one key, for which a map would be much ado. */
 function recordsOf(
   keys: readonly Buffer[],
   find: (key: Buffer, name: string) => StoredRecord | null,
 ): Reads['records'] {
   const [only] = keys;
-  if (only !== undefined && keys.length === 1) {
-    const name = nameOf(only);
-    const record = find(only, name);
-    return { get: (asked) => (asked === name ? record : undefined) };
+  if (only === undefined || keys.length > 1)
+    return new Map(keys.map((key) => [nameOf(key), find(key, nameOf(key))]));
+  const name = nameOf(only);
+  return new OneRecord(name, find(only, name));
+}
+
+/** Nearly all writes have one key, for which a map would be much ado. */
+class OneRecord {
+  constructor(
+    private readonly name: string,
+    private readonly record: StoredRecord | null,
+  ) {}
+
+  get(asked: string): StoredRecord | null | undefined {
+    return asked === this.name ? this.record : undefined;
   }
-  return new Map(keys.map((key) => [nameOf(key), find(key, nameOf(key))]));
 }
 
 /**

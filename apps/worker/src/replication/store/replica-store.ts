@@ -31,7 +31,7 @@ import type { AskUnderWay } from './leftovers.js';
 import { readLog } from './log-rows.js';
 import type { LogBounds } from './log-rows.js';
 import { readFinished, readForWrite, resultLost } from './replica-reads.js';
-import type { FoundForWrite, KeysToRead } from './replica-reads.js';
+import type { FoundForWrite, KeysToRead, Known } from './replica-reads.js';
 import { ReplicaSnapshot } from './snapshot-rows.js';
 import { isDamage, stateOp } from './state-row.js';
 
@@ -97,8 +97,8 @@ export class ReplicaStore {
   }
 
   /** See `readForWrite`. @throws as `finished` */
-  readForWrite(what: KeysToRead): FoundForWrite {
-    const found = this.readingRequests(() => readForWrite(this.storage, this.partition, what));
+  readForWrite(what: KeysToRead, known?: Known): FoundForWrite {
+    const found = this.readingRequests(() => readForWrite(this.storage, this.partition, what, known));
     if (found.damaged.size === 0) return found;
     const damaged = new Map([...found.damaged].map(([name, error]) => [name, this.onDamage(error) ?? error]));
     return { ...found, damaged };
