@@ -45,7 +45,8 @@ async function main() {
     platform: 'node',
     format: 'esm',
     target: 'node20',
-    // Nest shows the names of classes, and errors are told apart by theirs.
+    // Names stay as they are but for those that two files have. To keep these as well, every function would be wrapped
+    // in a call, and so every closure that a request makes (measured: 7 % of a PUT).
     keepNames: false,
     // Node keeps the text of what it runs: 7 MiB less of it.
     minifyWhitespace: true,

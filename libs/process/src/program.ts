@@ -9,7 +9,7 @@ import { parseOptions } from '@diststore/config';
 import { Lifecycle } from './lifecycle.js';
 import { ProcessLogger } from './process-logger.js';
 import type { ProcessConfig } from './process-options.js';
-import { releaseYoungGeneration } from './young-generation.js';
+import { releaseYoungGenerationUnderLoad } from './young-generation.js';
 
 export interface Program<C> {
   readonly config: C;
@@ -39,7 +39,8 @@ export async function runProgram<O extends Options>(
   lifecycle.install();
   try {
     await start({ config, lifecycle, logger });
-    releaseYoungGeneration();
+    const stopLooking = releaseYoungGenerationUnderLoad();
+    lifecycle.onStop('the look at the load', () => Promise.resolve(stopLooking()));
   } catch (error) {
     if (isStoreError(error)) logger.error(`${error.message} ${error.kind.remedy}`);
     else logger.error(error instanceof Error ? (error.stack ?? error.message) : String(error));

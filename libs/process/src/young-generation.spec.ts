@@ -1,7 +1,9 @@
 /** Whether V8 still does as it is told, asked of a Node of its own: the flags are those of a whole process. */
 import { execFileSync } from 'node:child_process';
 
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
+
+import { releaseYoungGenerationUnderLoad } from './young-generation.js';
 
 /** Lets several times the largest young generation survive, and prints its size in MiB. */
 const SURVIVE = `
@@ -23,5 +25,38 @@ describe('the young generation', () => {
     const releasedMiB = youngMiB(`${HOLD}${RELEASE}${SURVIVE}`);
     expect(heldMiB).toBeLessThanOrEqual(4);
     expect(releasedMiB).toBeGreaterThan(heldMiB);
+  });
+
+  it('is released once, in the first second that is busy', () => {
+    jest.useFakeTimers();
+    try {
+      const shares = [0.1, 0.49, 0.5, 0.9];
+      let released = 0;
+      releaseYoungGenerationUnderLoad(
+        () => shares.shift() ?? 1,
+        () => (released += 1),
+      );
+      jest.advanceTimersByTime(2000);
+      expect(released).toBe(0);
+      jest.advanceTimersByTime(1000);
+      expect(released).toBe(1);
+      expect(jest.getTimerCount()).toBe(0);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it('is left as it is when looking was stopped', () => {
+    jest.useFakeTimers();
+    try {
+      const stop = releaseYoungGenerationUnderLoad(
+        () => 1,
+        () => undefined,
+      );
+      stop();
+      expect(jest.getTimerCount()).toBe(0);
+    } finally {
+      jest.useRealTimers();
+    }
   });
 });

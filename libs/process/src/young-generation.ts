@@ -1,16 +1,41 @@
 /**
- * Keeps the young generation of V8's heap small until a process serves.
+ * Keeps the young generation of V8's heap small until a process has work to do.
  *
  * V8 doubles it whenever enough survives in it, up to twice 16 MiB, and gives nothing back while the process idles.
  * Under load that is right: at half the size a request costs up to 1.8 times as much collecting. But what is loaded at
- * the start survives as well, so a process that had served nobody held all of it.
+ * the start survives as well, and so do a few requests, so a process that hardly anybody asks held all of it.
  *
- * So the main file of a program tells V8 not to let it grow, before it loads anything else, and the process lets go when
- * it serves. It has to be code: V8 corrects a factor below 2 that stands on its command line.
+ * So the main file of a program tells V8 not to let it grow, before it loads anything else, and the process lets go
+ * once it has been busy. It has to be code: V8 corrects a factor below 2 that stands on its command line.
  */
+import { performance } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 
-/** From now on it grows with the load, by V8's default. */
-export function releaseYoungGeneration(): void {
-  setFlagsFromString('--semi-space-growth-factor=2');
+const LOOK_EVERY_MS = 1000;
+/** Of the time between two looks. A burst of a thousand requests takes a third. */
+const BUSY_SHARE = 0.5;
+
+/**
+ * From the first busy second on it grows with the load, by V8's default. @returns stops looking.
+ * @param busyShare of the time since it was asked last. It and `release` are replaced in tests.
+ */
+export function releaseYoungGenerationUnderLoad(
+  busyShare: () => number = eventLoopShare(),
+  release: () => void = () => setFlagsFromString('--semi-space-growth-factor=2'),
+): () => void {
+  const timer = setInterval(() => {
+    if (busyShare() < BUSY_SHARE) return;
+    clearInterval(timer);
+    release();
+  }, LOOK_EVERY_MS);
+  return () => clearInterval(timer);
+}
+
+function eventLoopShare(): () => number {
+  let last = performance.eventLoopUtilization();
+  return () => {
+    const before = last;
+    last = performance.eventLoopUtilization();
+    return performance.eventLoopUtilization(last, before).utilization;
+  };
 }
