@@ -39,7 +39,7 @@ describe('AnswerQueue', () => {
     await open(CONNECTIONS);
     for (const connection of connections) connection.send(REQUEST);
     await eventually(() => arrived.length === CONNECTIONS, 'all requests');
-    for (const res of arrived) queue.add(res, new Reply(200, [], Buffer.from([0, 200, 255])));
+    for (const res of arrived) queue.addReply(res, new Reply(200, [], Buffer.from([0, 200, 255])));
     for (const connection of connections) expect((await connection.answer()).body).toBe('\0Èÿ');
   });
 
@@ -52,7 +52,7 @@ describe('AnswerQueue', () => {
     await open(1);
     connections[0]?.send(REQUEST);
     await eventually(() => arrived.length === 1, 'the request');
-    queue.add(arrived[0] as GuardedResponse, Reply.text(200, text));
+    queue.addReply(arrived[0] as GuardedResponse, Reply.text(200, text));
     const answer = await connections[0]?.answer();
     expect(Buffer.from(answer?.body ?? '', 'latin1').toString()).toBe(text);
   });
@@ -61,7 +61,7 @@ describe('AnswerQueue', () => {
     await open(1);
     connections[0]?.send(REQUEST.repeat(3));
     await eventually(() => arrived.length === 3, 'all requests');
-    for (const i of [2, 0, 1]) queue.add(arrived[i] as GuardedResponse, Reply.text(200, `${i}`));
+    for (const i of [2, 0, 1]) queue.addReply(arrived[i] as GuardedResponse, Reply.text(200, `${i}`));
     for (const i of [0, 1, 2]) expect((await connections[0]?.answer())?.body).toBe(`${i}`);
   });
 
@@ -69,7 +69,7 @@ describe('AnswerQueue', () => {
     await open(2);
     for (const connection of connections) connection.send(REQUEST);
     await eventually(() => arrived.length === 2, 'both requests');
-    for (const res of arrived) queue.add(res, Reply.text(200, 'x'));
+    for (const res of arrived) queue.addReply(res, Reply.text(200, 'x'));
     arrived[0]?.destroy();
     const left = connections.filter(({ socket }) => socket.localPort === arrived[1]?.req.socket.remotePort);
     expect((await left[0]?.answer())?.body).toBe('x');
@@ -80,10 +80,10 @@ describe('AnswerQueue', () => {
     connections[0]?.send(REQUEST);
     await eventually(() => arrived.length === 1, 'the request');
     const [res] = arrived as [GuardedResponse];
-    expect(() => queue.add(res, Reply.text(200, 'x', ['X-Bad', 'a\nb']))).toThrow(
+    expect(() => queue.addReply(res, Reply.text(200, 'x', ['X-Bad', 'a\nb']))).toThrow(
       'Invalid character in header',
     );
-    queue.add(res, Reply.text(400, 'better'));
+    queue.addReply(res, Reply.text(400, 'better'));
     expect(await connections[0]?.answer()).toMatchObject({ status: 400, body: 'better' });
   });
 });

@@ -13,28 +13,44 @@
 import { beginReply, endReply } from './reply.js';
 import type { GuardedResponse, Reply, ReplyBody } from './reply.js';
 
+/** An answer that needs nothing more but to be sent. */
+export interface Answer {
+  /** Must not throw. */
+  send(): void;
+}
+
 /** Answers that are held back at most: beyond it, more of them save nothing, and the first has waited about 2 ms. */
 const ANSWERS_MAX = 128;
 
-interface Waiting {
-  readonly res: GuardedResponse;
-  readonly body: ReplyBody;
+class NodeAnswer implements Answer {
+  constructor(
+    private readonly res: GuardedResponse,
+    private readonly body: ReplyBody,
+  ) {}
+
+  send(): void {
+    endReply(this.res, this.body);
+  }
 }
 
 export class AnswerQueue {
-  private waiting: Waiting[] = [];
+  private waiting: Answer[] = [];
   private readonly flush = (): void => {
     const { waiting } = this;
     this.waiting = [];
-    for (const { res, body } of waiting) endReply(res, body);
+    for (const answer of waiting) answer.send();
   };
 
   /** Answers `res`, as writeReply does, at the end of this turn. REQUIRES and @throws as writeReply. */
-  add(res: GuardedResponse, reply: Reply): void {
+  addReply(res: GuardedResponse, reply: Reply): void {
     const body = beginReply(res, reply);
-    if (body === undefined) return;
+    if (body !== undefined) this.add(new NodeAnswer(res, body));
+  }
+
+  /** Sends `answer` at the end of this turn. */
+  add(answer: Answer): void {
     if (this.waiting.length === 0) setImmediate(this.flush);
-    this.waiting.push({ res, body });
+    this.waiting.push(answer);
     if (this.waiting.length === ANSWERS_MAX) this.flush();
   }
 }

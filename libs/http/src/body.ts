@@ -12,6 +12,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { StoreError } from '@diststore/base';
 
+import { WholeRequest } from './lane/whole-request.js';
+
 export interface BodyLimits {
   /** The largest body that is read, in bytes. */
   readonly maxBytes: number;
@@ -20,6 +22,9 @@ export interface BodyLimits {
   /** From the call to the last byte. Without it, the server's `requestTimeoutMs` alone bounds the wait. */
   readonly timeoutMs?: number;
 }
+
+/** A request whose body can be read, once. */
+export type BodyRequest = IncomingMessage | WholeRequest;
 
 const SHOWN_CHARS_MAX = 80;
 const EMPTY = Buffer.alloc(0);
@@ -38,7 +43,7 @@ export function holdContinue(req: IncomingMessage, res: ServerResponse): void {
  * Content-Encoding, and so as something else than was meant.
  * @throws StoreError unsupported-content-encoding
  */
-export function refuseEncodedBody({ headers }: IncomingMessage): void {
+export function refuseEncodedBody({ headers }: Pick<IncomingMessage, 'headers'>): void {
   const encoding = headers['content-encoding'];
   if (encoding === undefined || encoding === '' || encoding.toLowerCase() === 'identity') return;
   throw new StoreError(
@@ -55,7 +60,8 @@ export function refuseEncodedBody({ headers }: IncomingMessage): void {
  * @throws StoreError incomplete-body: the connection ended first.
  * @throws StoreError unsupported-content-encoding: nothing was read.
  */
-export async function readBody(req: IncomingMessage, limits: BodyLimits): Promise<Buffer> {
+export async function readBody(req: BodyRequest, limits: BodyLimits): Promise<Buffer> {
+  if (req instanceof WholeRequest) return wholeBody(req, limits);
   refuseEncodedBody(req);
   const announcedBytes = announced(req);
   if (announcedBytes === 0) return EMPTY;
@@ -70,6 +76,13 @@ export async function readBody(req: IncomingMessage, limits: BodyLimits): Promis
   return new Promise((resolve, reject) => {
     collect(req, { first, announcedBytes, limits, resolve, reject });
   });
+}
+
+/** As readBody, where there is nothing to wait for. */
+export function wholeBody(req: WholeRequest, limits: BodyLimits): Buffer {
+  refuseEncodedBody(req);
+  if (req.body.length > limits.maxBytes) throw tooLarge(limits, req.body.length);
+  return req.body;
 }
 
 interface Collection {

@@ -18,6 +18,7 @@
  * Not for TLS, nor for views: `render` needs Express's response.
  */
 import { createServer } from 'node:http';
+import type { Server } from 'node:http';
 
 import { Logger, StreamableFile } from '@nestjs/common';
 import type { NestApplicationOptions } from '@nestjs/common';
@@ -32,6 +33,7 @@ import { directCallOf, directMarkOf } from './direct-call.js';
 import type { DirectCall, DirectMark } from './direct-call.js';
 import { Endpoint } from './endpoint.js';
 import type { Handler, Next } from './endpoint.js';
+import { openLane } from './lane/lane.js';
 import { problem, problemOf } from './problem.js';
 import { answerProblem } from './problem.filter.js';
 import type { ProblemFilter } from './problem.filter.js';
@@ -126,7 +128,26 @@ export class DirectAdapter extends ExpressAdapter {
     // RFC 9110, 10.1.1: an expectation that is not understood may be ignored.
     server.on('checkExpectation', serve);
     this.httpServer = server;
+    if (this.direct) this.openLane(server);
     this.serverGuard = guardServer(server, this.limits);
+  }
+
+  private openLane(server: Server): void {
+    openLane(server, {
+      limits: this.limits,
+      answers: this.answers,
+      sendsAway: () => this.guard.sendsAway,
+      endpointFor: (request) => {
+        const found = this.table.find(request.method, pathOf(request.url));
+        if (found?.route.handler.call === undefined) return undefined;
+        const params = paramsOf(found.route.pattern, found.raw);
+        if (params === undefined) return undefined;
+        request.params = params;
+        return found.route.handler;
+      },
+      observer: () => this.observer,
+      filter: () => this.problems,
+    });
   }
 
   /** Drains for at most `drainTimeoutMs`; see ServerGuard.drain. */
@@ -184,7 +205,7 @@ export class DirectAdapter extends ExpressAdapter {
   /** Writes what a controller or filter returned: a Reply as it is, a StreamableFile as it comes, see replyOf. */
   override reply(res: DirectResponse, body: unknown, statusCode?: number): void {
     if (body instanceof Reply) {
-      this.answers.add(res, body);
+      this.answers.addReply(res, body);
       return;
     }
     if (statusCode !== undefined) res.statusCode = statusCode;
@@ -297,11 +318,15 @@ export class DirectAdapter extends ExpressAdapter {
   /** What Nest does with the error of a handler. */
   private answerError(error: unknown, res: DirectResponse): void {
     try {
-      invariant(this.filter !== undefined, 'direct calls have a filter');
-      this.filter.answer(error, res);
+      this.problems.answer(error, res);
     } catch (failure) {
       this.answerUnhandled(failure, res);
     }
+  }
+
+  private get problems(): ProblemFilter {
+    invariant(this.filter !== undefined, 'direct calls have a filter');
+    return this.filter;
   }
 
   private passToExpress(req: DirectRequest, res: DirectResponse): void {

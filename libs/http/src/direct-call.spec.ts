@@ -34,7 +34,7 @@ import { RawConnection } from '../test/raw-connection.js';
 import type { Answer } from '../test/raw-connection.js';
 import { Direct, directCallOf, directMarkOf } from './direct-call.js';
 import type { DirectMark } from './direct-call.js';
-import type { DirectRequest, DirectResponse } from './direct-request.js';
+import type { CallResponse, DirectRequest, DirectResponse } from './direct-request.js';
 import { Reply } from './reply.js';
 
 class Refusal implements CanActivate {
@@ -152,9 +152,9 @@ class Plain {
 
   @Get('passthrough')
   @Direct()
-  passthrough(@Res({ passthrough: true }) res: DirectResponse): Reply {
-    res.setHeader('X-Set', 'yes');
-    return Reply.text(200, 'x');
+  passthrough(@Res({ passthrough: true }) res: CallResponse): Reply {
+    res.once('close', () => undefined);
+    return Reply.text(200, `gone: ${res.destroyed}`);
   }
 
   @Get('gap')

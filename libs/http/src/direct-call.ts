@@ -21,7 +21,7 @@ import {
   VERSION_METADATA,
 } from '@nestjs/common/internal';
 
-import type { DirectRequest, DirectResponse } from './direct-request.js';
+import type { CallRequest, CallResponse } from './direct-request.js';
 import type { Reply } from './reply.js';
 
 type Replying = (...args: never[]) => Reply | Promise<Reply>;
@@ -33,7 +33,7 @@ export interface DirectMark {
 }
 
 /** Calls the method with the arguments that its decorators name. Throws, or rejects, as the method does. */
-export type DirectCall = (req: DirectRequest, res: DirectResponse) => unknown;
+export type DirectCall = (req: CallRequest, res: CallResponse) => unknown;
 
 const MARK = 'diststore:direct';
 
@@ -44,7 +44,10 @@ const METHOD_KEYS = new Set([METHOD_METADATA, PATH_METADATA, MARK]);
 /** They describe, and change nothing; the last is what an application keeps for its own documents. */
 const DESCRIBING = /^(?:design:|self:|swagger\/|diststore:description$)/;
 
-/** Marks a route whose method returns nothing but Replies, so that it may be called without Nest. For hot routes. */
+/**
+ * Marks a route whose method returns nothing but Replies, and takes its request for no more than a CallRequest and its
+ * response for no more than a CallResponse, so that it may be called without Nest, and without Node's. For hot routes.
+ */
 export function Direct() {
   return <M extends Replying>(
     prototype: object,

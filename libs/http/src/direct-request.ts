@@ -6,6 +6,7 @@
  * Not for conveniences: what Express adds to `req` and `res` (`res.send`, `req.ip`, …) does not exist here.
  */
 import { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 import type { ParsedUrlQuery } from 'node:querystring';
 
 import { parseQuery } from './query-string.js';
@@ -16,7 +17,31 @@ import type { Params } from './route-table.js';
 
 const NO_PARAMS: Params = Object.freeze({});
 
-export class DirectRequest extends IncomingMessage {
+/** A request without its body, for which there is readBody. */
+export interface RequestHead {
+  readonly method?: string | undefined;
+  readonly url?: string | undefined;
+  /** By name in lower case. */
+  readonly headers: IncomingHttpHeaders;
+}
+
+/** What a method that is called directly (direct-call.ts) may ask of its request. */
+export interface CallRequest extends RequestHead {
+  /** Decoded path parameters of the matched route. */
+  readonly params: Params;
+  /** @throws as parseQuery */
+  readonly query: ParsedUrlQuery;
+}
+
+/** What such a method may ask of its response: the answer is what it returns. */
+export interface CallResponse {
+  /** The client has gone. */
+  readonly destroyed: boolean;
+  /** When the answer has left, or the client has. */
+  once(event: 'close', listener: () => void): unknown;
+}
+
+export class DirectRequest extends IncomingMessage implements CallRequest {
   /** Decoded path parameters of the matched route. */
   params: Params = NO_PARAMS;
   private parsedQuery: ParsedUrlQuery | undefined = undefined;

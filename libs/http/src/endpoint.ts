@@ -23,12 +23,15 @@ export class Endpoint {
 
   /** Makes the answer of `res` count for this endpoint. Of several calls, the last holds. */
   claim(req: DirectRequest, res: DirectResponse, observer: RequestObserver): void {
-    const method = req.method ?? '';
+    res.observer = this.observerOf(req.method ?? '', observer);
+  }
+
+  observerOf(method: string, observer: RequestObserver): RouteObserver {
     let routeObserver = this.observers.get(method);
     if (routeObserver === undefined) {
       routeObserver = observer.route(method, this.pattern);
       this.observers.set(method, routeObserver);
     }
-    res.observer = routeObserver;
+    return routeObserver;
   }
 }

@@ -1,11 +1,13 @@
-export { readBody, refuseEncodedBody } from './body.js';
-export type { BodyLimits } from './body.js';
+export { readBody, refuseEncodedBody, wholeBody } from './body.js';
+export type { BodyLimits, BodyRequest } from './body.js';
 export { BrowserGuard, LEGACY_WRITES, LegacyWrite, refuseBrowser } from './browser.guard.js';
 export { DirectAdapter } from './direct-adapter.js';
 export { Direct, directCallOf, directMarkOf } from './direct-call.js';
 export type { DirectAdapterOptions } from './direct-adapter.js';
 export { DirectRequest, DirectResponse } from './direct-request.js';
+export type { CallResponse, RequestHead } from './direct-request.js';
 export { DurationTally } from './duration-tally.js';
+export { WholeRequest } from './lane/whole-request.js';
 export { Metrics } from './metrics.js';
 export { OperationsModule } from './operations.module.js';
 export { BUILD_INFO } from './operations.tokens.js';

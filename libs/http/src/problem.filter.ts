@@ -16,6 +16,7 @@ import { isStoreError } from '@diststore/base';
 import { problemOf, problemReply } from './problem.js';
 import type { Problem } from './problem.js';
 import { writeReply } from './reply.js';
+import type { Reply } from './reply.js';
 
 export interface ProblemFilterOptions {
   /** Called once for each InvariantError, after its answer is written: log the state and exit. Must not throw. */
@@ -37,6 +38,17 @@ export class ProblemFilter implements ExceptionFilter {
     const about = problemOf(error);
     this.log(error, about);
     answerProblem(res, about);
+    this.answered(error);
+  }
+
+  /** For who writes the answer, and then calls `answered`. */
+  replyTo(error: unknown): Reply {
+    const about = problemOf(error);
+    this.log(error, about);
+    return problemReply(about);
+  }
+
+  answered(error: unknown): void {
     if (error instanceof Error && error.name === 'InvariantError') this.options.onFatal(error);
   }
 

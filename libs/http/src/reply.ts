@@ -19,7 +19,7 @@ const BYTES_TYPE: ReplyHeaders = ['Content-Type', 'application/octet-stream'];
 const TEXT_TYPE: ReplyHeaders = ['Content-Type', 'text/plain; charset=utf-8'];
 
 /** Up to here, copying the body behind the header and writing once is cheaper than a gathered write of two pieces. */
-const ONE_WRITE_BYTES_MAX = 16 * 1024;
+export const ONE_WRITE_BYTES_MAX = 16 * 1024;
 
 export class Reply {
   /**
@@ -131,10 +131,10 @@ function endWithout(res: ServerResponse, early: boolean): void {
   }
 }
 
-function isAscii(text: string): boolean {
+export function isAscii(text: string): boolean {
   return Buffer.byteLength(text) === text.length;
 }
 
-function asBuffer(bytes: Uint8Array): Buffer {
+export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

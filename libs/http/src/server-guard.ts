@@ -30,7 +30,7 @@ const DRAIN_SWEEP_MS = 20;
 /** How long a refused connection stays open for its client to read the answer. */
 const REFUSED_LINGER_MS = 1_000;
 
-interface HttpSocket extends Socket {
+export interface HttpSocket extends Socket {
   /** Node's: the response whose turn it is on this connection, from its request to its last byte. */
   _httpMessage?: ServerResponse | null;
   /**
@@ -40,6 +40,8 @@ interface HttpSocket extends Socket {
   _handle?: { readonly reading: boolean; readStart(): void; readStop(): void } | null;
   /** Ours: requests under way, pipelined ones included. */
   requestsUnderWay?: number;
+  /** Ours: the lane (lane/lane.ts) has an answer under way. */
+  isAnswering?: boolean;
 }
 
 export class ServerGuard {
@@ -85,6 +87,11 @@ export class ServerGuard {
   /** Connections closed unanswered since the start because there were `maxConnections` already. */
   get droppedConnections(): number {
     return this.dropped;
+  }
+
+  /** Whether every answer is to be the last of its connection. */
+  get sendsAway(): boolean {
+    return this.leaving;
   }
 
   get draining(): boolean {
@@ -217,7 +224,7 @@ function httpSocket(stream: Duplex): HttpSocket {
 }
 
 function isBusy(socket: HttpSocket): boolean {
-  return socket._httpMessage !== undefined && socket._httpMessage !== null;
+  return socket.isAnswering === true || (socket._httpMessage !== undefined && socket._httpMessage !== null);
 }
 
 /** Calls `then` when the answers to all complete requests of the connection are sent, or it is closed. */

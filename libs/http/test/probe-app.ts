@@ -7,6 +7,7 @@ import { Test } from '@nestjs/testing';
 import { DirectAdapter } from '../src/direct-adapter.js';
 import { DirectCallsModule } from '../src/direct-calls.module.js';
 import { ProblemFilter } from '../src/problem.filter.js';
+import type { HttpLimits } from '../src/server-limits.js';
 
 export interface ProbeApp {
   readonly app: INestApplication;
@@ -15,12 +16,16 @@ export interface ProbeApp {
   readonly fatal: readonly Error[];
 }
 
-export async function startProbe(module: ModuleMetadata, direct = true): Promise<ProbeApp> {
+export async function startProbe(
+  module: ModuleMetadata,
+  direct = true,
+  limits: Partial<HttpLimits> = {},
+): Promise<ProbeApp> {
   const moduleRef = await Test.createTestingModule({
     ...module,
     imports: [...(module.imports ?? []), DirectCallsModule],
   }).compile();
-  const app = moduleRef.createNestApplication(new DirectAdapter({ direct }), {
+  const app = moduleRef.createNestApplication(new DirectAdapter({ direct, limits }), {
     bodyParser: false,
     logger: false,
   });

@@ -40,7 +40,10 @@ export async function runProgram<O extends Options>(
   try {
     await start({ config, lifecycle, logger });
     const stopLooking = releaseYoungGenerationUnderLoad();
-    lifecycle.onStop('the look at the load', () => Promise.resolve(stopLooking()));
+    lifecycle.onStop('the look at the load', () => {
+      stopLooking();
+      return Promise.resolve();
+    });
   } catch (error) {
     if (isStoreError(error)) logger.error(`${error.message} ${error.kind.remedy}`);
     else logger.error(error instanceof Error ? (error.stack ?? error.message) : String(error));

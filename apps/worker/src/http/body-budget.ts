@@ -6,9 +6,8 @@
  * Counted is each body once. For moments there are copies: of a request body that came in pieces when it is put
  * together, and when its record is made. What LevelDB and the links to other workers hold is bounded by themselves.
  */
-import type { ServerResponse } from 'node:http';
-
 import { StoreError } from '@diststore/base';
+import type { CallResponse } from '@diststore/http';
 
 const MIB = 1024 * 1024;
 
@@ -44,7 +43,7 @@ export class BodyBudget {
   }
 
   /** Takes `bytes` until the answer has left, or its client has. @throws as `take` */
-  takeUntilSent(bytes: number, response: ServerResponse): void {
+  takeUntilSent(bytes: number, response: CallResponse): void {
     if (response.destroyed) return;
     this.take(bytes);
     response.once('close', () => this.give(bytes));

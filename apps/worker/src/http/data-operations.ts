@@ -2,12 +2,10 @@
  * The data operations on one key as HTTP sees them: from key bytes and a request to an answer. The documented routes,
  * their GET aliases and the resource API are three sets of URLs over these, with the same headers and conditions.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
-
 import { Inject, Injectable } from '@nestjs/common';
 import { parseInt64, StoreError } from '@diststore/base';
 import type { Condition, SetExpiry, WriteOperation } from '@diststore/data';
-import { Reply } from '@diststore/http';
+import { type BodyRequest, type CallResponse, Reply, type RequestHead } from '@diststore/http';
 import { systemClock } from '@diststore/process';
 import type { Request } from '@diststore/replication';
 
@@ -41,7 +39,7 @@ export class DataOperations {
     this.budget = BodyBudget.forValuesOf(config.maxValueBytes);
   }
 
-  get(key: Buffer, request: IncomingMessage, response: ServerResponse, query: Query): Reply | Promise<Reply> {
+  get(key: Buffer, request: RequestHead, response: CallResponse, query: Query): Reply | Promise<Reply> {
     const asked = readRequestOf(request);
     const consistency = consistencyOf(query);
     if (consistency !== undefined) return this.getAs(key, consistency, asked, response);
@@ -55,14 +53,14 @@ export class DataOperations {
     key: Buffer,
     consistency: Consistency,
     asked: ReadRequest,
-    response: ServerResponse,
+    response: CallResponse,
   ): Promise<Reply> {
     const { served, lagMs, ...found } = await this.keyspace.getAs(key, consistency);
     return this.answer(key, found, { ...asked, served: { consistency: served, lagMs } }, response);
   }
 
   /** Stores the request's body. */
-  async putBody(key: Buffer, request: IncomingMessage, query: Query): Promise<Reply> {
+  async putBody(key: Buffer, request: BodyRequest, query: Query): Promise<Reply> {
     const asked = writeRequestOf(request);
     const contentType = contentTypeOf(request);
     const expiry = expiryOf(query);
@@ -81,7 +79,7 @@ export class DataOperations {
   }
 
   /** Stores a value that came in the URL. The request must not have a body as well. */
-  async putText(key: Buffer, text: string, request: IncomingMessage, query: Query): Promise<Reply> {
+  async putText(key: Buffer, text: string, request: RequestHead, query: Query): Promise<Reply> {
     const asked = writeRequestOf(request);
     const expiry = expiryOf(query);
     if (hasBody(request)) {
@@ -102,19 +100,19 @@ export class DataOperations {
     return this.write(key, asked, put);
   }
 
-  async delete(key: Buffer, request: IncomingMessage): Promise<Reply> {
+  async delete(key: Buffer, request: RequestHead): Promise<Reply> {
     const asked = writeRequestOf(request);
     return this.write(key, asked, { type: 'delete', key, conditions: asked.conditions, returnOld: false });
   }
 
   /** Adds `?by=`, default 1, to the number that is stored. */
-  async increment(key: Buffer, request: IncomingMessage, query: Query): Promise<Reply> {
+  async increment(key: Buffer, request: RequestHead, query: Query): Promise<Reply> {
     const asked = writeRequestOf(request);
     return this.write(key, asked, { type: 'add', key, by: summandOf(query), conditions: asked.conditions });
   }
 
   /** Puts the request's body behind what is stored. */
-  async append(key: Buffer, request: IncomingMessage): Promise<Reply> {
+  async append(key: Buffer, request: BodyRequest): Promise<Reply> {
     const asked = writeRequestOf(request);
     const { conditions } = asked;
     return this.withValue(request, (value) =>
@@ -123,14 +121,14 @@ export class DataOperations {
   }
 
   /** Gives the value another lifetime. @throws StoreError bad-parameter: no lifetime is given. */
-  async touch(key: Buffer, request: IncomingMessage, query: Query): Promise<Reply> {
+  async touch(key: Buffer, request: RequestHead, query: Query): Promise<Reply> {
     const expiry = expiryOf(query);
     if (expiry.type !== 'in') throw badParameter('ttl', 'Give ttl (seconds) or ttlMs (milliseconds)');
     return this.setExpiry(key, request, expiry);
   }
 
   /** Takes the value's lifetime off. */
-  async persist(key: Buffer, request: IncomingMessage): Promise<Reply> {
+  async persist(key: Buffer, request: RequestHead): Promise<Reply> {
     return this.setExpiry(key, request, { type: 'never' });
   }
 
@@ -138,7 +136,7 @@ export class DataOperations {
     return Reply.json(200, await this.keyspace.clear());
   }
 
-  private setExpiry(key: Buffer, request: IncomingMessage, expiry: SetExpiry['expiry']): Promise<Reply> {
+  private setExpiry(key: Buffer, request: RequestHead, expiry: SetExpiry['expiry']): Promise<Reply> {
     const asked = writeRequestOf(request);
     const { conditions } = asked;
     return this.write(key, asked, {
@@ -151,9 +149,9 @@ export class DataOperations {
     });
   }
 
-  private async write(key: Buffer, asked: WriteRequest, operation: WriteOperation): Promise<Reply> {
-    const done = await this.keyspace.perform(operation, this.requestOf(asked, operation));
-    return writeReply(key, done, asked.minimal);
+  private write(key: Buffer, asked: WriteRequest, operation: WriteOperation): Promise<Reply> {
+    const request = this.requestOf(asked, operation);
+    return this.keyspace.perform(operation, request).then((done) => writeReply(key, done, asked.minimal));
   }
 
   private requestOf({ idempotencyKey }: WriteRequest, operation: WriteOperation): Request | undefined {
@@ -161,17 +159,12 @@ export class DataOperations {
     return requestOf(idempotencyKey, this.follower.required().settings.clusterId, operation);
   }
 
-  private withValue<T>(request: IncomingMessage, use: (value: Buffer) => Promise<T>): Promise<T> {
+  private withValue<T>(request: BodyRequest, use: (value: Buffer) => Promise<T>): Promise<T> {
     const bound = { maxBytes: this.config.maxValueBytes, setting: 'maxValueBytes' };
     return withBody(request, this.budget, bound, use);
   }
 
-  private answer(
-    key: Buffer,
-    { record, holders }: Found,
-    asked: ReadRequest,
-    response: ServerResponse,
-  ): Reply {
+  private answer(key: Buffer, { record, holders }: Found, asked: ReadRequest, response: CallResponse): Reply {
     if (record === undefined) throw keyNotFound(key);
     const reply = valueReply(key, record, holders, asked, systemClock.wallNowMs());
     const bytes = asked.isHead ? 0 : (reply.body?.length ?? 0);
@@ -188,7 +181,7 @@ interface WriteRequest {
 }
 
 /** @throws StoreError bad-request */
-function writeRequestOf({ headers }: IncomingMessage): WriteRequest {
+function writeRequestOf({ headers }: RequestHead): WriteRequest {
   return {
     conditions: conditionsOf(preconditionsOf(headers)),
     minimal: prefersMinimal(headers['prefer'] as string | undefined),
@@ -197,7 +190,7 @@ function writeRequestOf({ headers }: IncomingMessage): WriteRequest {
 }
 
 /** @throws StoreError bad-request, bad-parameter */
-function readRequestOf({ method, headers }: IncomingMessage): ReadRequest {
+function readRequestOf({ method, headers }: RequestHead): ReadRequest {
   return {
     isHead: method === 'HEAD',
     preconditions: preconditionsOf(headers),
@@ -221,6 +214,6 @@ function summandOf(query: Query): bigint {
   throw badParameter('by', `by is a whole number of 64 bits, not ${shown(text)}`);
 }
 
-function hasBody({ headers }: IncomingMessage): boolean {
+function hasBody({ headers }: RequestHead): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }

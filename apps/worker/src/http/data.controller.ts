@@ -1,8 +1,6 @@
 /** The documented data routes: put, get, delete, clear. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
-
 import { Controller, Delete, Get, Inject, Param, Put, Query as QueryOf, Req, Res } from '@nestjs/common';
-import { Direct, type Reply } from '@diststore/http';
+import { type BodyRequest, type CallResponse, Direct, type Reply, type RequestHead } from '@diststore/http';
 
 import { DataOperations } from './data-operations.js';
 import { Described } from './openapi/described.js';
@@ -21,8 +19,8 @@ export class DataController {
   @Described(routeTo(READ, TAG, KEY))
   get(
     @Param('key') key: string,
-    @Req() request: IncomingMessage,
-    @Res({ passthrough: true }) response: ServerResponse,
+    @Req() request: RequestHead,
+    @Res({ passthrough: true }) response: CallResponse,
     @QueryOf() query: Query,
   ): Reply | Promise<Reply> {
     return this.data.get(Buffer.from(key), request, response, query);
@@ -31,11 +29,7 @@ export class DataController {
   @Put('put/:key')
   @Direct()
   @Described(routeTo(STORE_BODY, TAG, KEY))
-  putBody(
-    @Param('key') key: string,
-    @Req() request: IncomingMessage,
-    @QueryOf() query: Query,
-  ): Promise<Reply> {
+  putBody(@Param('key') key: string, @Req() request: BodyRequest, @QueryOf() query: Query): Promise<Reply> {
     return this.data.putBody(Buffer.from(key), request, query);
   }
 
@@ -45,7 +39,7 @@ export class DataController {
   putText(
     @Param('key') key: string,
     @Param('value') value: string,
-    @Req() request: IncomingMessage,
+    @Req() request: RequestHead,
     @QueryOf() query: Query,
   ): Promise<Reply> {
     return this.data.putText(Buffer.from(key), value, request, query);
@@ -54,7 +48,7 @@ export class DataController {
   @Delete('delete/:key')
   @Direct()
   @Described(routeTo(DELETE, TAG, KEY))
-  delete(@Param('key') key: string, @Req() request: IncomingMessage): Promise<Reply> {
+  delete(@Param('key') key: string, @Req() request: RequestHead): Promise<Reply> {
     return this.data.delete(Buffer.from(key), request);
   }
 

@@ -18,7 +18,7 @@ import {
   Res,
   type StreamableFile,
 } from '@nestjs/common';
-import { Direct, type Reply } from '@diststore/http';
+import { type BodyRequest, type CallResponse, Direct, type Reply, type RequestHead } from '@diststore/http';
 
 import { MapFollower } from '../cluster/map-follower.js';
 import type { Keyspace } from '../data/keyspace.js';
@@ -81,7 +81,7 @@ export class KvController {
   @Put()
   @Direct()
   @Described(routeTo(STORE_BODY, TAG, KEY64))
-  put64(@Req() request: IncomingMessage, @QueryOf() query: Query): Promise<Reply> {
+  put64(@Req() request: BodyRequest, @QueryOf() query: Query): Promise<Reply> {
     checkNames(query, ['key64', ...WRITE_NAMES]);
     return this.data.putBody(key64Of(query), request, query);
   }
@@ -89,7 +89,7 @@ export class KvController {
   @Delete()
   @Direct()
   @Described(routeTo(DELETE, TAG, KEY64))
-  delete64(@Req() request: IncomingMessage, @QueryOf() query: Query): Promise<Reply> {
+  delete64(@Req() request: RequestHead, @QueryOf() query: Query): Promise<Reply> {
     checkNames(query, ['key64']);
     return this.data.delete(key64Of(query), request);
   }
@@ -99,8 +99,8 @@ export class KvController {
   @Described(routeTo(READ, TAG, KEY))
   get(
     @Param('key') key: string,
-    @Req() request: IncomingMessage,
-    @Res({ passthrough: true }) response: ServerResponse,
+    @Req() request: RequestHead,
+    @Res({ passthrough: true }) response: CallResponse,
     @QueryOf() query: Query,
   ): Reply | Promise<Reply> {
     checkNames(query, READ_NAMES);
@@ -110,7 +110,7 @@ export class KvController {
   @Put('*key')
   @Direct()
   @Described(routeTo(STORE_BODY, TAG, KEY))
-  put(@Param('key') key: string, @Req() request: IncomingMessage, @QueryOf() query: Query): Promise<Reply> {
+  put(@Param('key') key: string, @Req() request: BodyRequest, @QueryOf() query: Query): Promise<Reply> {
     checkNames(query, WRITE_NAMES);
     return this.data.putBody(Buffer.from(key), request, query);
   }
@@ -118,11 +118,7 @@ export class KvController {
   @Delete('*key')
   @Direct()
   @Described(routeTo(DELETE, TAG, KEY))
-  delete(
-    @Param('key') key: string,
-    @Req() request: IncomingMessage,
-    @QueryOf() query: Query,
-  ): Promise<Reply> {
+  delete(@Param('key') key: string, @Req() request: RequestHead, @QueryOf() query: Query): Promise<Reply> {
     checkNames(query, []);
     return this.data.delete(Buffer.from(key), request);
   }

@@ -7,7 +7,7 @@
 import type { IncomingMessage } from 'node:http';
 
 import { StoreError } from '@diststore/base';
-import { readBody, refuseEncodedBody } from '@diststore/http';
+import { type BodyRequest, readBody, refuseEncodedBody, wholeBody, WholeRequest } from '@diststore/http';
 
 import type { BodyBudget } from './body-budget.js';
 
@@ -22,7 +22,7 @@ export interface BodyBound {
  *   too-many-requests when the budget has no room. `use` was not called then.
  */
 export async function withBody<T>(
-  request: IncomingMessage,
+  request: BodyRequest,
   budget: BodyBudget,
   bound: BodyBound,
   use: (body: Buffer) => Promise<T>,
@@ -30,18 +30,17 @@ export async function withBody<T>(
   refuseEncodedBody(request);
   const { headers } = request;
   const isChunked = headers['transfer-encoding'] !== undefined;
+  if (isChunked && headers.expect === undefined && !(request instanceof WholeRequest))
+    return withChunks(request, budget, bound, use);
   // Who waits for 100 Continue is rare enough to be granted the most that it may send.
-  const announced = isChunked
-    ? headers.expect === undefined
-      ? undefined
-      : bound.maxBytes
-    : Number(headers['content-length'] ?? 0);
-  if (announced === undefined) return withChunks(request, budget, bound, use);
+  const announced = isChunked ? bound.maxBytes : Number(headers['content-length'] ?? 0);
   // A body that is too large is refused by readBody, unread: it needs no room.
   const taken = announced > bound.maxBytes ? 0 : announced;
   budget.take(taken);
   try {
-    return await use(await readBody(request, bound));
+    return await use(
+      request instanceof WholeRequest ? wholeBody(request, bound) : await readBody(request, bound),
+    );
   } finally {
     budget.give(taken);
   }

@@ -1,8 +1,7 @@
 /** What a write over HTTP may say besides key and value: the type of the value, and how long it lives. */
-import type { IncomingMessage } from 'node:http';
-
 import type { Expiry } from '@diststore/data';
 import { CONTENT_TYPE_BYTES_MAX } from '@diststore/data';
+import type { RequestHead } from '@diststore/http';
 
 import { badHeader } from './headers/header-syntax.js';
 import { badParameter, type Query, wholeNumberOf } from './query.js';
@@ -31,7 +30,7 @@ export function expiryOf(query: Query): Expiry {
 }
 
 /** @throws StoreError bad-request: too long to be stored, or not printable ASCII. */
-export function contentTypeOf({ headers }: IncomingMessage): string | undefined {
+export function contentTypeOf({ headers }: RequestHead): string | undefined {
   const contentType = headers['content-type'];
   if (contentType === undefined || contentType === '' || contentType === CURL_DEFAULT_TYPE) return undefined;
   const why = problemOfContentType(contentType);

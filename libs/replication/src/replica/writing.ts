@@ -7,7 +7,7 @@ import { hasEnoughInSync } from '@diststore/cluster';
 import { sameChain } from '../chain.js';
 import { appliedAfter } from '../durable-state.js';
 import { isSoundOp, keyName, makeEntry, makeUnlogged } from '../entry.js';
-import type { Counts, Entry, Request, Seq } from '../entry.js';
+import type { Counts, Entry, Op, Request, Seq } from '../entry.js';
 import {
   ENTRY_OPS_MAX,
   HELD_ANSWERS_MAX,
@@ -40,6 +40,8 @@ class PreparedView implements WriteView {
   missing = false;
   /** The newest entry that any of the answers rests on. */
   dependsOn: Seq;
+  private lastKey: Uint8Array | undefined = undefined;
+  private lastName = '';
 
   constructor(
     readonly seq: Seq,
@@ -53,6 +55,8 @@ class PreparedView implements WriteView {
 
   get(key: Uint8Array): StoredRecord | undefined {
     const name = keyName(key);
+    this.lastKey = key;
+    this.lastName = name;
     const pending = this.pending.newest(name);
     let record: StoredRecord | null | undefined;
     if (pending !== undefined) {
@@ -64,6 +68,13 @@ class PreparedView implements WriteView {
     }
     if (record === null || record === undefined) return undefined;
     return record.version <= this.pending.preparedClear ? undefined : record;
+  }
+
+  /** As `namesOf` an entry with these operations, if it is known already: nearly all have the one key that was asked for. */
+  namesOf(ops: readonly Op[]): readonly string[] | undefined {
+    const [only] = ops;
+    if (only === undefined || ops.length > 1 || only.type === 'clear') return undefined;
+    return only.key === this.lastKey ? [this.lastName] : undefined;
   }
 }
 
@@ -103,7 +114,7 @@ export class Writing {
     }
     if (decided.type === 'answer')
       this.held.hold(client, { type: 'answer', result: decided.result }, view.dependsOn);
-    else this.sequence(client, request, decided, timestampMs);
+    else this.sequence(client, request, decided, view);
   }
 
   /** A request that was seen before is not done again. @returns whether that is the case. */
@@ -152,7 +163,7 @@ export class Writing {
     client: Client,
     request: Request | undefined,
     decided: Extract<Decided, { type: 'write' }>,
-    timestampMs: number,
+    view: PreparedView,
   ): void {
     const { s } = this;
     const { ops, counts, result } = decided;
@@ -161,8 +172,8 @@ export class Writing {
       throw s.broken('the edge keeps a write within its bounds', { ops: ops.length, result: result.length });
     const fields = {
       ver: verOf(s.seen),
-      seq: s.log.last + 1,
-      timestampMs,
+      seq: view.seq,
+      timestampMs: view.clockMs,
       previous: s.log.lastChain,
       counts,
       request,
@@ -170,6 +181,7 @@ export class Writing {
       ops,
     };
     const entry = this.rules.isCheap(s.flushedTo) ? makeUnlogged(fields) : makeEntry(fields);
+    entry.names = view.namesOf(ops);
     s.log.append(entry);
     s.windowBytes += entry.size;
     s.pendingWrites.prepare(entry);

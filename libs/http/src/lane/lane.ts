@@ -1,0 +1,252 @@
+/**
+ * The lane for requests that arrive whole and are called directly: most of what a key-value store is asked. Node's
+ * parser, its two streams for each request and its timers cost twice as much as all that is left then (measured: a bare
+ * `node:http` server takes 32 µs for a PUT, one on `node:net` that reads with wholeRequestIn 15).
+ *
+ *     connection ──► idle ──a whole request for a direct call──► answering ──► idle …
+ *                     │                                              │
+ *                     └── anything else: Node has it, for good ◄─────┘ what came meanwhile waits
+ *
+ * Invariants:
+ * - Either the lane reads a connection or Node does. It is handed over between two requests, with every byte that was
+ *   not answered, and never comes back.
+ * - One request at a time: what comes while an answer is under way is held, one piece of it, and nothing more is read.
+ * - An answer is what Node would have written (direct-adapter.spec.ts compares them byte for byte).
+ * - The limits of the server hold here too: see `Lane.sweep` and LaneConnection.onTimeout.
+ */
+import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
+
+import { invariant } from '@diststore/base';
+
+import type { AnswerQueue } from '../answer-queue.js';
+import type { DirectCall } from '../direct-call.js';
+import type { Endpoint } from '../endpoint.js';
+import type { ProblemFilter } from '../problem.filter.js';
+import { Reply } from '../reply.js';
+import type { RequestObserver } from '../request-observer.js';
+import type { HttpSocket } from '../server-guard.js';
+import type { HttpLimits } from '../server-limits.js';
+import { LaneResponse } from './lane-response.js';
+import type { Writer } from './lane-response.js';
+import { wholeRequestIn } from './whole-request.js';
+import type { WholeRequest } from './whole-request.js';
+
+const SWEEP_MS_MAX = 1000;
+const CLOSE_LINES = 'Connection: close\r\n';
+
+export interface LaneOptions {
+  readonly limits: HttpLimits;
+  readonly answers: AnswerQueue;
+  /** Whether every answer is to be the last of its connection. */
+  readonly sendsAway: () => boolean;
+  /** The one that has a `call`, with the parameters set in the request; undefined: the request is not for here. */
+  readonly endpointFor: (request: WholeRequest) => Endpoint | undefined;
+  readonly observer: () => RequestObserver | undefined;
+  readonly filter: () => ProblemFilter;
+}
+
+/** From now on new connections to `server` begin here. REQUIRES: nobody but Node listens for them yet. */
+export function openLane(server: Server, options: LaneOptions): void {
+  const [listener, ...others] = server.listeners('connection');
+  invariant(listener !== undefined && others.length === 0, 'Node alone listens for connections');
+  const toNode = listener as (socket: Socket) => void;
+  const lane = new Lane(server, toNode, options);
+  server.off('connection', toNode);
+  server.on('connection', (socket: Socket) => lane.take(socket));
+}
+
+class Lane {
+  readonly keepAliveLines: string;
+  private readonly connections = new Set<LaneConnection>();
+
+  constructor(
+    private readonly server: Server,
+    private readonly toNode: (socket: Socket) => void,
+    readonly options: LaneOptions,
+  ) {
+    const { keepAliveTimeoutMs, headersTimeoutMs } = options.limits;
+    this.keepAliveLines = `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(keepAliveTimeoutMs / 1000)}\r\n`;
+    const everyMs = Math.min(SWEEP_MS_MAX, Math.ceil(Math.min(keepAliveTimeoutMs, headersTimeoutMs) / 2));
+    const timer = setInterval(() => this.sweep(), everyMs).unref();
+    server.once('close', () => clearInterval(timer));
+  }
+
+  take(socket: Socket): void {
+    this.connections.add(new LaneConnection(this, socket));
+  }
+
+  forget(connection: LaneConnection): void {
+    this.connections.delete(connection);
+  }
+
+  /** From here on the connection is Node's, beginning with `bytes`. */
+  handOver(connection: LaneConnection, bytes: Buffer): void {
+    this.connections.delete(connection);
+    const { socket } = connection;
+    socket.unshift(bytes);
+    this.toNode.call(this.server, socket);
+    socket.resume();
+  }
+
+  /** keepAliveTimeoutMs and headersTimeoutMs, up to SWEEP_MS_MAX late. */
+  private sweep(): void {
+    const { keepAliveTimeoutMs, headersTimeoutMs } = this.options.limits;
+    const nowMs = performance.now();
+    for (const connection of this.connections) {
+      const { idleSinceMs, hasServed, socket } = connection;
+      if (idleSinceMs === undefined) continue;
+      const idleMs = nowMs - idleSinceMs;
+      if (hasServed) {
+        if (idleMs > keepAliveTimeoutMs) socket.destroy();
+      } else if (idleMs > headersTimeoutMs) {
+        connection.letGo();
+        this.connections.delete(connection);
+        const late = Object.assign(new Error('No request came.'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
+        this.server.emit('clientError', late, socket);
+      }
+    }
+  }
+}
+
+class LaneConnection implements Writer {
+  /** Undefined while an answer is under way. */
+  idleSinceMs: number | undefined = performance.now();
+  hasServed = false;
+  private response: LaneResponse | undefined = undefined;
+  /** What arrived during the answer. */
+  private held: Buffer | undefined = undefined;
+  /** Nothing more will come. */
+  private isEnded = false;
+  /** What the answer under way says. */
+  private closes = false;
+
+  constructor(
+    private readonly lane: Lane,
+    readonly socket: HttpSocket,
+  ) {
+    socket.on('data', this.onData).on('end', this.onEnd).on('close', this.onClose);
+    socket.on('error', this.onError).on('timeout', this.onTimeout);
+    socket.setTimeout(lane.options.limits.stallTimeoutMs);
+  }
+
+  /** Listens no more. */
+  letGo(): void {
+    const { socket } = this;
+    socket.off('data', this.onData).off('end', this.onEnd).off('close', this.onClose);
+    socket.off('error', this.onError).off('timeout', this.onTimeout).off('drain', this.onDrain);
+  }
+
+  private readonly onData = (bytes: Buffer): void => {
+    if (this.response !== undefined) {
+      this.held = this.held === undefined ? bytes : Buffer.concat([this.held, bytes]);
+      this.socket.pause();
+      return;
+    }
+    const request = wholeRequestIn(bytes);
+    const endpoint = request === undefined ? undefined : this.lane.options.endpointFor(request);
+    if (request === undefined || endpoint?.call === undefined) {
+      this.letGo();
+      this.lane.handOver(this, bytes);
+      return;
+    }
+    const { method } = request;
+    const observer = this.lane.options.observer();
+    const routeObserver = observer === undefined ? undefined : endpoint.observerOf(method, observer);
+    this.serve(request, endpoint.call, new LaneResponse(this, method === 'HEAD', routeObserver));
+  };
+
+  private serve(request: WholeRequest, call: DirectCall, response: LaneResponse): void {
+    this.response = response;
+    this.idleSinceMs = undefined;
+    this.hasServed = true;
+    this.socket.isAnswering = true;
+    try {
+      const result = call(request, response);
+      if (result instanceof Promise) {
+        result.then(
+          (settled: unknown) => this.answer(response, settled),
+          (error: unknown) => this.answerError(response, error),
+        );
+      } else {
+        this.answer(response, result);
+      }
+    } catch (error) {
+      this.answerError(response, error);
+    }
+  }
+
+  private answer(response: LaneResponse, result: unknown): void {
+    if (this.response !== response) return;
+    try {
+      invariant(result instanceof Reply, 'a method that is called directly returns a Reply');
+      this.set(response, result);
+    } catch (error) {
+      this.answerError(response, error);
+      return;
+    }
+    this.lane.options.answers.add(response);
+  }
+
+  /** At once, and not with the others: these may be the last words of the process. */
+  private answerError(response: LaneResponse, error: unknown): void {
+    const filter = this.lane.options.filter();
+    const reply = filter.replyTo(error);
+    if (this.response === response) {
+      this.set(response, reply);
+      response.send();
+    }
+    filter.answered(error);
+  }
+
+  private set(response: LaneResponse, reply: Reply): void {
+    this.closes = this.isEnded || this.lane.options.sendsAway();
+    response.set(reply, this.closes ? CLOSE_LINES : this.lane.keepAliveLines);
+  }
+
+  written(): void {
+    // A client that does not read costs one answer.
+    if (this.socket.writableNeedDrain) this.socket.once('drain', this.onDrain);
+    else this.onDrain();
+  }
+
+  private readonly onDrain = (): void => {
+    this.finish();
+    if (this.closes || this.isEnded) {
+      this.socket.destroySoon();
+      return;
+    }
+    this.idleSinceMs = performance.now();
+    const { held } = this;
+    if (held === undefined) return;
+    this.held = undefined;
+    this.socket.resume();
+    this.onData(held);
+  };
+
+  private finish(): void {
+    const { response } = this;
+    this.response = undefined;
+    this.socket.isAnswering = false;
+    response?.over();
+  }
+
+  private readonly onEnd = (): void => {
+    this.isEnded = true;
+    if (this.response === undefined) this.socket.end();
+  };
+
+  private readonly onClose = (): void => {
+    this.lane.forget(this);
+    this.finish();
+  };
+
+  private readonly onError = (): void => {
+    this.socket.destroy();
+  };
+
+  /** stallTimeoutMs without a byte. A connection that is idle is the sweep's to close. */
+  private readonly onTimeout = (): void => {
+    if (this.response !== undefined) this.socket.destroy();
+  };
+}
