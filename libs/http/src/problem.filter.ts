@@ -55,7 +55,9 @@ export class ProblemFilter implements ExceptionFilter {
   private log(error: unknown, about: Problem): void {
     // What is expected while a node is away comes in floods; it is counted, not logged.
     if (about.status < 500 || about.retryable || about.code === 'outcome-unknown') return;
-    if (isStoreError(error)) this.logger.error(`${about.code}: ${about.detail}`, error.stack);
+    // What has a code of its own says what is wrong, and where: not in the program.
+    if (isStoreError(error) && !isStoreError(error, 'internal'))
+      this.logger.error(`${about.code}: ${about.detail}`);
     else if (error instanceof Error) this.logger.error(error.message, error.stack);
     else this.logger.error(`A value that is no Error was thrown: ${inspect(error)}`);
   }
