@@ -49,6 +49,9 @@ export const SNAPSHOTS_IN_MAX = 2;
 /** Read for snapshots, all sessions together: a quarter of what one disk and one thread can do, the rest is for clients. */
 export const SNAPSHOT_BYTES_PER_SECOND = 64 * MIB;
 
+/** A partition that could not be read as a whole is not read for a snapshot again before. */
+export const SNAPSHOT_AGAIN_MS = 5000;
+
 /** A retired replica is kept for this long: a target may come back, and its data with it. */
 export const DROP_DELAY_MS = 60_000;
 

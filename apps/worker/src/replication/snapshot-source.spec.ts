@@ -5,6 +5,7 @@ import type { SnapshotRow } from '@diststore/replication';
 import { eventually } from '@diststore/testing';
 
 import type { HostEvent } from './beacons.js';
+import { SNAPSHOT_AGAIN_MS } from './limits.js';
 import { SnapshotSource } from './snapshot-source.js';
 import type { SnapshotReader } from './snapshot-source.js';
 
@@ -117,6 +118,28 @@ describe('SnapshotSource', () => {
     expect(bench.reports[0]).toContain('a damaged row');
     expect(bench.closed).toBe(1);
     expect(bench.source.count).toBe(0);
+  });
+
+  it('reads what could not be read again after a while only, and says so once for each reason', async () => {
+    const bench = new Bench();
+    bench.failing = true;
+    const fail = async (snapshotId: number): Promise<void> => {
+      const before = bench.told.length;
+      bench.open(snapshotId);
+      await eventually('it is open', () => bench.told.length === before + 1);
+      bench.read(snapshotId, 1);
+      await eventually('it has failed', () => bench.told.length === before + 2);
+    };
+    await fail(1);
+    bench.nowMs = SNAPSHOT_AGAIN_MS - 1;
+    bench.open(2);
+    await eventually('it has failed at once', () => bench.told.length === 3);
+    expect(bench.told[2]).toEqual({ type: 'snapshotFailed', snapshotId: 2 });
+    expect(bench.noted).toEqual(['begun', 'given-up']);
+    bench.nowMs = SNAPSHOT_AGAIN_MS;
+    await fail(3);
+    expect(bench.noted).toEqual(['begun', 'given-up', 'begun', 'given-up']);
+    expect(bench.reports).toHaveLength(1);
   });
 
   it('closes a snapshot that was opened too late, and tells nobody', async () => {

@@ -4,12 +4,14 @@
  *
  * Bounded: a few sessions at a time, since each keeps old data in the store from being compacted, and so many bytes a
  * second over all of them, since every byte read here is one that clients wait behind. A session beyond the bound has
- * failed at once, and the learner asks again.
+ * failed at once, and the learner asks again. So has one that comes soon after the partition could not be read: what is
+ * damaged is still damaged, and each learner would be erased and sent all that comes before it over and over.
  */
 import type { PartitionId, WorkerIndex } from '@diststore/cluster';
 import type { AppliedState, SnapshotRow } from '@diststore/replication';
 
 import type { HostEvent } from './beacons.js';
+import { SNAPSHOT_AGAIN_MS } from './limits.js';
 import type { ReplicaObserver } from './replica-observer.js';
 
 /** One snapshot of one partition; the rows are read from where the last chunk ended. */
@@ -51,6 +53,8 @@ interface Session {
 
 export class SnapshotSource {
   private readonly sessions = new Map<string, Session>();
+  /** Why partitions could not be read, and until when they are not read again. */
+  private readonly unreadable = new Map<PartitionId, { readonly reason: string; readonly untilMs: number }>();
   private readonly timers = new Set<NodeJS.Timeout>();
   /** When the bytes read so far are paid for. */
   private freeAtMs = -Infinity;
@@ -65,9 +69,10 @@ export class SnapshotSource {
     { partition, snapshotId, to }: { partition: PartitionId; snapshotId: number; to: WorkerIndex },
     tell: Tell,
   ): void {
-    const { sessionsMax, observer } = this.options;
+    const { sessionsMax, observer, nowMs } = this.options;
     const key = keyOf(partition, snapshotId);
-    if (this.sessions.size >= sessionsMax) {
+    const isUnreadable = nowMs() < (this.unreadable.get(partition)?.untilMs ?? -Infinity);
+    if (this.sessions.size >= sessionsMax || isUnreadable) {
       // In a later turn: a replica is not told anything while it is being asked.
       this.after(0, () => tell({ type: 'snapshotFailed', snapshotId }));
       return;
@@ -103,6 +108,8 @@ export class SnapshotSource {
 
   /** Of one partition, whose replica is gone. */
   closeAll(partition?: PartitionId): void {
+    if (partition === undefined) this.unreadable.clear();
+    else this.unreadable.delete(partition);
     for (const [key, session] of this.sessions) {
       if (partition !== undefined && session.partition !== partition) continue;
       this.sessions.delete(key);
@@ -131,6 +138,7 @@ export class SnapshotSource {
   ): Promise<void> {
     const { rows, done, lost } = await reader.next();
     if (session.isClosed) return;
+    if (done) this.unreadable.delete(session.partition);
     if (lost > 0) this.noteLost(session, lost);
     let bytes = 0;
     for (const { key, value } of rows) bytes += key.length + value.length;
@@ -168,14 +176,19 @@ export class SnapshotSource {
   private supervise(session: Session, snapshotId: number, work: Promise<void>): void {
     work.catch((error: unknown) => {
       if (session.isClosed) return;
-      const reason = error instanceof Error ? error.message : String(error);
-      this.options.report(
-        `A snapshot of partition ${session.partition} for worker ${session.to} failed: ${reason}`,
-      );
+      this.noteUnreadable(session, error instanceof Error ? error.message : String(error));
       session.tell({ type: 'snapshotFailed', snapshotId });
       // Also when the replica knows nothing of it any more.
       this.close(session.partition, snapshotId);
     });
+  }
+
+  /** Said once for each new reason: what needs a person may take days, and must not fill the log. */
+  private noteUnreadable({ partition, to }: Session, reason: string): void {
+    const { nowMs, report } = this.options;
+    if (this.unreadable.get(partition)?.reason !== reason)
+      report(`A snapshot of partition ${partition} for worker ${to} failed, and is tried again: ${reason}`);
+    this.unreadable.set(partition, { reason, untilMs: nowMs() + SNAPSHOT_AGAIN_MS });
   }
 
   private end(session: Session): void {
