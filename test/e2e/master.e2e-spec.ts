@@ -14,6 +14,8 @@ const sandbox = useSandbox('each');
 
 /** Quicker than the defaults, and slow enough that a busy machine does not silence anybody. */
 const TIMING = ['--heartbeat-ms=100', '--silent-after-ms=1000'];
+/** Less than a server waits for requests under way. */
+const SOON_MS = 5000;
 const HEX_32 = expect.stringMatching(/^[0-9a-f]{32}$/);
 const ISO_TIME = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 
@@ -190,6 +192,11 @@ describe('stopping', () => {
     expect(await master.process.untilExit()).toEqual({ code: 0, signal: null });
     expect(await sandbox().pids()).toEqual([]);
     expect(master.process.output.match(/^\[worker \d\].*Stopped$/gm)).toHaveLength(2);
+  });
+
+  it('SIGTERM does not wait for workers that wait for news', async () => {
+    const { master } = await startPair();
+    expect((await master.process.stop(SOON_MS)).code).toBe(0);
   });
 
   it('SIGTERM leaves the workers running, which go on serving; with --stop-workers it stops them', async () => {

@@ -35,6 +35,11 @@ export async function startMaster(program: Program<MasterConfig>): Promise<void>
   registerMasterMetrics(metrics.registry, { moves: reconciler, workers: registry });
 
   await listen(app, config.httpPort, program);
+  // Just before the server drains, which waits for them. Sooner, they would ask again and again.
+  lifecycle.onStop('waits for news', () => {
+    state.dismiss();
+    return Promise.resolve();
+  });
   const url = urlOf(config.host, config.httpPort);
   logger.log(`Master serves at ${url}, cluster ${state.map.settings.clusterId}`);
 

@@ -72,6 +72,7 @@ export class ClusterState {
   private readonly revisions = new Map<string, number>();
   private readonly changed = new ConditionVariable();
   private readonly closing = new AbortController();
+  private readonly dismissing = new AbortController();
   private following: Promise<void> = Promise.resolve();
 
   private constructor(
@@ -236,10 +237,15 @@ export class ClusterState {
     const isOfLostHistory = (): boolean => gen !== undefined && gen < this.gen;
     await this.changed.until(
       () => version === 0 || isOfLostHistory() || (!isHeld() && this.current.version > version),
-      AbortSignal.any([signal, this.closing.signal]),
+      AbortSignal.any([signal, this.dismissing.signal]),
     );
     if (version === 0 || isOfLostHistory()) return this.current.deltaSince(0);
     return this.current.deltaSince(isHeld() ? Math.max(version, this.current.version) : version);
+  }
+
+  /** Followers wait no longer from now on: the server that they wait at is about to close. */
+  dismiss(): void {
+    this.dismissing.abort();
   }
 
   /** Resolves when the map is newer than `version`, or `signal` is aborted. */
@@ -258,6 +264,7 @@ export class ClusterState {
 
   /** Ends the watch, and every wait. The store is its owner's to close, afterwards. */
   async close(): Promise<void> {
+    this.dismiss();
     this.closing.abort();
     await this.following;
   }
