@@ -9,9 +9,9 @@ import path from 'node:path';
 
 import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { type App, flipByte, useSandbox } from '@diststore/testing';
-import { dataRange, LevelStorage } from '@diststore/storage';
 
 import { identityOf } from '../e2e/cluster-views.js';
+import { changeARecord } from './change-a-record.js';
 import { fill, known, untilWhole } from './cluster.js';
 
 const sandbox = useSandbox('all');
@@ -72,7 +72,7 @@ describe('a cluster of three with', () => {
   it('a record that was changed: its replica is made anew, the others and the store stay', async () => {
     const { storeId } = await identityOf(victim().http);
     await victim().process.kill();
-    const damaged = await changeARecord(database());
+    const damaged = await changeARecord(database(), PARTITIONS);
     await startVictim();
     const http = victim().http;
     // Whoever asks for it, wherever it leads by then, gets the true value, or is told to wait.
@@ -162,25 +162,6 @@ async function expectTrueOrRetry({ http }: App, key: string): Promise<boolean> {
   if (status === 503) return false;
   expect([status, text]).toEqual([200, valueOf(key)]);
   return true;
-}
-
-/** Changes a bit of a stored value, below everything but the record's own checksum. @returns its key. */
-async function changeARecord(database: string): Promise<string> {
-  const storage = await LevelStorage.open({ directory: path.dirname(database), owner: 'a test' });
-  try {
-    for (let partition = 0; partition < PARTITIONS; partition += 1) {
-      const { entries } = await storage.page(dataRange(partition));
-      const found = entries.find(({ key }) => /filled-\d+$/.test(key.toString('latin1')));
-      if (found === undefined) continue;
-      const value = Buffer.from(found.value);
-      value.writeUInt8(value.readUInt8(value.length - 1) ^ 1, value.length - 1);
-      await storage.write([{ type: 'put', key: found.key, value }]);
-      return known(/filled-\d+$/.exec(found.key.toString('latin1'))?.[0]);
-    }
-  } finally {
-    await storage.close();
-  }
-  throw new Error('There is no record to change.');
 }
 
 async function largest(database: string, ending: string): Promise<string> {
