@@ -205,8 +205,9 @@ export class Writing {
   }
 
   /**
-   * The entries after `from`, fit for a log. If the cheap path ended after they were sequenced for it, their places stay
-   * and their chains are made anew.
+   * The entries after `from`, fit for a log. They were sequenced for the cheap path if that has ended since, which only
+   * clocks that come apart do: whatever else ends it is an event, before which there is a flush. Their places stay, and
+   * their chains are made anew.
    */
   private loggable(from: Seq, entries: readonly Entry[]): readonly Entry[] {
     if (entries.every(({ bytes }) => bytes.length > 0)) return entries;

@@ -221,6 +221,20 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     },
   },
   {
+    name: 'losesUnlogged',
+    mistake:
+      'of the writes sequenced for no log, which must go into one because the clocks came apart, one is lost',
+    profile: 'growth',
+    Replica: class extends ObservedReplica {
+      override step(event: ReplicaEvent): Effect[] {
+        const { log, flushedTo } = this.state;
+        const isUnlogged = log.last > flushedTo && log.at(log.last)?.bytes.length === 0;
+        if (isUnlogged && event.type !== 'write' && !event.clockSane) log.truncate(log.last - 1);
+        return super.step(event);
+      }
+    },
+  },
+  {
     name: 'ackUnderReplicated',
     mistake: 'a write is acknowledged although fewer than the minimum have it',
     profile: 'forced',

@@ -40,6 +40,8 @@ export interface Profile {
   /** Every message and beacon goes through its bytes. */
   readonly encoded: boolean;
   readonly onlyConfirmedReads: boolean;
+  /** Turns of an event loop, at whose end what was sequenced in them goes to the disk, last up to so long. */
+  readonly turnMsMax?: number;
   /** The master goes down during the faults and stays down; whoever can, must serve without it. */
   readonly masterStaysAway?: boolean;
 }
@@ -260,6 +262,7 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
     replicationFactors: [1],
     clients: 4,
     faultEveryMs: 300,
+    turnMsMax: 20,
     faults: { grow: 4, crash: 3, slowDisk: 2, cutBoth: 1, masterCrash: 0.5, pause: 1, suspend: 2 },
   },
   clocks: {

@@ -173,10 +173,16 @@ export class RequestHandler {
         reads,
         command: (view) => decideCommand(request, view),
       });
-      host.life.later(0, () => host.step(partition, { type: 'flush' }));
+      host.life.later(this.turnMs(), () => host.step(partition, { type: 'flush' }));
     };
     if (attempts > 0 && world.random.chance(0.3)) host.life.later(world.random.between(0, 4), run);
     else run();
+  }
+
+  /** To the end of the turn of the event loop in which a write has come. */
+  private turnMs(): number {
+    const { turnMsMax = 0 } = this.world.profile;
+    return turnMsMax === 0 ? 0 : this.world.random.between(0, turnMsMax);
   }
 }
 
