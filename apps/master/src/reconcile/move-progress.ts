@@ -1,7 +1,9 @@
 /**
  * How far the moving of replicas is, and about how long it still takes: by how many were copied since it began. Pure:
- * it is told what is to go, and when.
+ * it is told what was copied and what is to go, and when.
  */
+import { type ClusterMap, hasMember } from '@diststore/cluster';
+
 export interface MoveEstimate {
   /** Replicas to copy, those included that wait for their turn. */
   readonly replicasToGo: number;
@@ -22,9 +24,11 @@ export class MoveProgress {
     return this.allDone;
   }
 
-  /** @param replicasToGo as it is now. A rise is more work that has come, a fall is work that was done. */
-  update(replicasToGo: number, nowMs: number): void {
-    const copied = Math.max(0, this.toGo - replicasToGo);
+  /**
+   * @param copied since the last time. What is to go may fall by more, and rise: plans change.
+   * @param replicasToGo as it is now.
+   */
+  update({ copied, replicasToGo }: { copied: number; replicasToGo: number }, nowMs: number): void {
     this.allDone += copied;
     if (replicasToGo === 0) {
       this.beganMs = undefined;
@@ -43,4 +47,15 @@ export class MoveProgress {
     const estimateMs = this.done === 0 ? undefined : Math.round((elapsedMs / this.done) * this.toGo);
     return { replicasToGo: this.toGo, replicasDone: this.done, elapsedMs, estimateMs };
   }
+}
+
+/** How many replicas have come into sync from one map to a later one; those of new partitions had nothing to copy. */
+export function copiedBetween(before: ClusterMap, after: ClusterMap): number {
+  let copied = 0;
+  for (const { partition, configuration } of after.partitionRecords()) {
+    const earlier = before.configurationOf(partition);
+    if (configuration === null || earlier === undefined || configuration === earlier) continue;
+    copied += configuration.insync.filter((member) => !hasMember(earlier.insync, member)).length;
+  }
+  return copied;
 }

@@ -19,7 +19,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Clock } from '@diststore/base';
-import type { MovePlan, PolicyProposal, Worker, WorkerIndex } from '@diststore/cluster';
+import type { ClusterMap, MovePlan, PolicyProposal, Worker, WorkerIndex } from '@diststore/cluster';
 import { memberOf, motionsOf, planMoves, proposalId } from '@diststore/cluster';
 import { type Log, Periodic } from '@diststore/process';
 
@@ -29,7 +29,7 @@ import type { ProposalQueue } from '../configuration/proposal-queue.js';
 import type { Recovery } from '../configuration/recovery.js';
 import type { WorkerRegistry } from '../registry/worker-registry.js';
 import type { Departures } from './departures.js';
-import { MoveProgress } from './move-progress.js';
+import { copiedBetween, MoveProgress } from './move-progress.js';
 
 export interface ReconcilerOptions {
   /** A worker silent for so long is replaced. */
@@ -53,7 +53,7 @@ export interface MovesView {
   readonly limit: number;
   /** Replicas to copy, those included that wait for their turn. */
   readonly replicasToGo: number;
-  /** Since the master started. */
+  /** Replicas that have come into sync since the master started. */
   readonly replicasDone: number;
   /** About what these replicas hold: by the mean of the workers' partitions; null: not known. */
   readonly keys: number | null;
@@ -88,6 +88,8 @@ export class Reconciler {
   private readonly closing = new AbortController();
   private readonly following: Promise<void>;
   private readonly progress = new MoveProgress();
+  /** As of the last report. */
+  private reportedMap: ClusterMap;
   private nextReportMs = 0;
   private plan: MovePlan = { now: [], later: [] };
 
@@ -101,6 +103,7 @@ export class Reconciler {
   ) {
     const { log } = options;
     this.startedMs = this.nowMs();
+    this.reportedMap = state.map;
     this.passes = new Periodic(() => this.pass(), { name: 'Reconciling', intervalMs: INTERVAL_MS, log });
     this.following = this.follow();
   }
@@ -232,7 +235,10 @@ export class Reconciler {
   private reportProgress(): void {
     const nowMs = this.nowMs();
     const before = this.progress.estimate(nowMs);
-    this.progress.update(this.replicasToGo(), nowMs);
+    const { map } = this.state;
+    const copied = copiedBetween(this.reportedMap, map);
+    this.reportedMap = map;
+    this.progress.update({ copied, replicasToGo: this.replicasToGo() }, nowMs);
     const estimate = this.progress.estimate(nowMs);
     if (estimate === undefined) {
       if (before !== undefined && before.elapsedMs >= PROGRESS_AFTER_MS)
