@@ -12,7 +12,7 @@
  * force is there again, if nobody has taken its place.
  */
 import { StoreError } from '@diststore/base';
-import type { PartitionId, Worker, WorkerIndex } from '@diststore/cluster';
+import type { Configuration, PartitionId, Worker, WorkerIndex } from '@diststore/cluster';
 import { memberOf, workerIndex } from '@diststore/cluster';
 import type { Log } from '@diststore/process';
 
@@ -111,8 +111,18 @@ export class Departures {
   private isDrained(index: number): boolean {
     const { index: worker, state } = this.workerAt(index);
     if (state !== 'draining') return false;
-    const isMeant = this.state.map.partitionRecords().some(({ target }) => target?.replicas.includes(worker));
+    // A partition that nobody can copy keeps its target, and is planned anew when somebody comes back.
+    const isMeant = this.state.map
+      .partitionRecords()
+      .some(
+        ({ target, configuration }) => target?.replicas.includes(worker) && this.canBeCopied(configuration),
+      );
     return !isMeant && this.remainingOn(worker).length === 0;
+  }
+
+  private canBeCopied(configuration: Configuration | null): boolean {
+    const { map } = this.state;
+    return configuration?.insync.some(({ worker }) => map.worker(worker)?.presence === 'up') ?? false;
   }
 
   private remainingOn(worker: WorkerIndex): PartitionId[] {
