@@ -264,10 +264,15 @@ export class Replica implements BeaconSource {
     return token.tenure === tenure && this.rules.isReconciled() ? 'ok' : 'retry-later';
   }
 
-  /** For a read that may be old: how old, or undefined while the data here is not to be read at all. */
+  /**
+   * For a read that may be old: how old, or undefined while the data here is not to be read at all. Only of one in sync
+   * that says when it last heard its primary how old its data may be: a learner may have heard it just now, and have
+   * next to nothing.
+   */
   staleness(nowMs: number): { asOfSeq: Seq; lagMs: number } | undefined {
-    const { installed, failed, applied, primaryHeardMs } = this.state;
-    if (installed.state !== 'ok' || installed.configuration === null || failed) return undefined;
+    const { self, seen, installed, failed, applied, primaryHeardMs } = this.state;
+    if (seen === null || !hasMember(seen.insync, self) || installed.state !== 'ok' || failed)
+      return undefined;
     return { asOfSeq: applied, lagMs: this.mayServe(nowMs) ? 0 : nowMs - primaryHeardMs };
   }
 

@@ -503,6 +503,25 @@ describe('ReplicaHost', () => {
     expect(stale).toMatchObject({ asOfSeq: 1, record: { version: 1, payload: Buffer.from('one') } });
   });
 
+  it('reads nothing old from a replica that cannot say how old it is: a learner, or one that has just started', async () => {
+    const cluster = await Cluster.of(3);
+    cluster.master.create(P, [1, 2]);
+    await cluster.perform(put('a', 'one'));
+    const stale = (worker: number): Promise<StaleRecord> | undefined =>
+      cluster.worker(worker).partitions?.replica(P)?.readStale(key('a'));
+    cluster.master.setTarget(P, [1, 2, 3], true);
+    cluster.master.isUp = false;
+    await eventually('the learner has it', () => cluster.worker(3).stored('a') === 'one');
+    await expect(stale(3)).rejects.toThrow(RETRY_LATER);
+    cluster.master.isUp = true;
+    await cluster.inSync([1, 2, 3]);
+    await eventually('the learner knows', async () => (await stale(3)?.catch(() => undefined)) !== undefined);
+    for (const worker of [1, 2]) cluster.worker(worker).kill();
+    cluster.worker(3).kill();
+    await cluster.worker(3).start();
+    await expect(stale(3)).rejects.toMatchObject({ code: 'retry-later' });
+  });
+
   it('serves a partition of one replica at once, and keeps it over a restart without a master', async () => {
     const cluster = await Cluster.of(1);
     cluster.master.create(P, [1]);

@@ -138,7 +138,7 @@ export class ReplicatedPartition implements Partition {
   }
 
   /**
-   * What this replica has, whoever leads. It may be old; `lagMs` bounds by how much, if it is in sync.
+   * What this replica has, whoever leads. It may be old; `lagMs` bounds by how much.
    * @throws StoreError record-corrupt; retry-later: there is nothing here that may be read
    */
   async readStale(key: Buffer): Promise<StaleRecord> {
@@ -297,7 +297,8 @@ export class ReplicatedPartition implements Partition {
 
   private staleness(replica: Replica): { asOfSeq: Seq; lagMs: number } {
     const staleness = replica.staleness(this.host.driver.moment().nowMs);
-    if (staleness === undefined) throw retryLater(this.id);
+    // One that has just started has not heard its primary yet.
+    if (staleness === undefined || staleness.lagMs === Infinity) throw retryLater(this.id);
     return staleness;
   }
 
