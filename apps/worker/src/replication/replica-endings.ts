@@ -17,7 +17,7 @@ import { hasMember, isNewer, sameMember } from '@diststore/cluster';
 import type { ClusterMap, Incarnation, PartitionId, StoreId, WorkerIndex } from '@diststore/cluster';
 import type { Log } from '@diststore/process';
 import { newInstalled } from '@diststore/replication';
-import type { DurableWrite, InstalledState, Replica } from '@diststore/replication';
+import type { DurableWrite, InstalledState, Replica, Timing } from '@diststore/replication';
 
 import { DROP_DELAY_MS, LEAVE_AGAIN_MS, SHUTDOWN_DEADLINE_MS } from './limits.js';
 import { OthersCheck } from './others-check.js';
@@ -31,6 +31,7 @@ export interface ReplicaEndingsOptions {
   readonly store: StoreId;
   readonly observer: ReplicaObserver;
   readonly log: Log;
+  readonly timing: Pick<Timing, 'graceMs'>;
   readonly isMasterReachable: () => boolean;
   /** Asks the master for a newer map now; resolves when it was adopted, and also when there was none. */
   readonly refreshMap: () => Promise<void>;
@@ -129,6 +130,7 @@ export class ReplicaEndings {
   quarantine(seat: Seat, reason: string, installed: InstalledState | undefined): void {
     this.vacate(seat, 'quarantined');
     seat.problem = reason;
+    seat.quarantinedMs = this.host.nowMs();
     seat.installed = installed;
     const { partition } = seat;
     const insync = installed?.configuration?.insync;
@@ -140,15 +142,17 @@ export class ReplicaEndings {
           ? 'It may be the only copy, so it is kept as it is, and not served.'
           : 'It is erased once the others go on without it and can give every record, and then learns from them.'),
     );
-    this.considerRebirth(seat);
   }
 
   /**
    * Once nobody counts on what a bad replica held, and others can give it, it is erased. The map may be old; it never
-   * counts on too few.
+   * counts on too few of those that have been in sync. A learner may be counted although no map says so: its admission
+   * may be proposed, and accepted at any moment. But who counts on it cannot serve without its lease. So who can be read
+   * after a grace period of silence does not count on it, and does not begin to.
    */
   considerRebirth(seat: Seat): void {
     if (!this.isGivenUp(seat)) return;
+    if (this.host.nowMs() - seat.quarantinedMs < this.options.timing.graceMs) return;
     this.others.ask(seat.partition, () => {
       if (this.isGivenUp(seat)) this.erase(seat);
     });

@@ -70,6 +70,8 @@ export class Seat {
   stayUntilMs = 0;
   /** Whether somebody else has led since it was told to stay. */
   gaveWay = false;
+  /** Since when it is quarantined, and says nothing. Monotonic, as the others. */
+  quarantinedMs = -Infinity;
   /** Why it is quarantined. If `installed` is undefined, row 01 itself is damaged, and what it was is not known. */
   problem: string | undefined;
   private appliedWaiters: { readonly seq: Seq; readonly resolve: () => void }[] = [];
