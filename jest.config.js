@@ -9,24 +9,6 @@ const brief =
 const base = {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
-  transform: {
-    '^.+\\.ts$': [
-      '@swc/jest',
-      {
-        jsc: {
-          target: 'es2022',
-          parser: { syntax: 'typescript', decorators: true },
-          transform: { legacyDecorator: true },
-        },
-        module: { type: 'es6' },
-      },
-    ],
-  },
-  moduleNameMapper: {
-    ...brief,
-    '^@diststore/([a-z]+)$': '<rootDir>/libs/$1/src/index.ts',
-    '^(\\.{1,2}/.*)\\.js$': '$1',
-  },
 };
 
 export default {
@@ -41,7 +23,32 @@ export default {
         '<rootDir>/test/docs/*.spec.ts',
         '<rootDir>/{bench,scripts}/**/*.spec.mjs',
       ],
+      globalSetup: '<rootDir>/libs/testing/bundle-specs.mjs',
+      transform: { '\\.spec\\.ts$': '<rootDir>/libs/testing/bundled-spec.mjs' },
+      transformIgnorePatterns: ['/node_modules/', '<rootDir>/dist/'],
+      moduleNameMapper: brief,
     },
-    { ...base, displayName: 'e2e', testMatch: ['<rootDir>/test/**/*.e2e-spec.ts'] },
+    {
+      ...base,
+      displayName: 'e2e',
+      testMatch: ['<rootDir>/test/**/*.e2e-spec.ts'],
+      transform: {
+        '^.+\\.ts$': [
+          '@swc/jest',
+          {
+            jsc: {
+              target: 'es2022',
+              parser: { syntax: 'typescript', decorators: true },
+              transform: { legacyDecorator: true },
+            },
+            module: { type: 'es6' },
+          },
+        ],
+      },
+      moduleNameMapper: {
+        '^@diststore/([a-z]+)$': '<rootDir>/libs/$1/src/index.ts',
+        '^(\\.{1,2}/.*)\\.js$': '$1',
+      },
+    },
   ],
 };
