@@ -2,6 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { z } from 'zod';
 
+import { anyText } from '@diststore/testing';
+
 import { defineOptions, option, toggle } from './option-table.js';
 import type { ConfigOf } from './option-table.js';
 import { parseOptions } from './parse.js';
@@ -198,17 +200,17 @@ describe('parseOptions: help and version', () => {
 describe('parseOptions: any input', () => {
   const flag = fc.constantFrom('http-port', 'data-dir', 'fsync', 'no-fsync', 'placement', 'help', 'no-such');
   const word = fc.oneof(
-    fc.string({ unit: 'binary' }),
+    anyText(),
     fc.constantFrom('--', '-', '', '5001', '-1', '__proto__', 'constructor'),
     flag.map((name) => `--${name}`),
-    fc.tuple(flag, fc.string({ unit: 'binary' })).map(([name, text]) => `--${name}=${text}`),
+    fc.tuple(flag, anyText()).map(([name, text]) => `--${name}=${text}`),
   );
   const env = fc.dictionary(
     fc.oneof(
       fc.string(),
       fc.constantFrom('DISTSTORE_HTTP_PORT', 'DISTSTORE_FSYNC', 'DISTSTORE_', 'DISTSTORE___PROTO__'),
     ),
-    fc.string({ unit: 'binary' }),
+    anyText(),
   );
 
   it('ends in an allowed configuration, a text, or at least one problem; nothing is thrown', () => {
@@ -233,7 +235,7 @@ describe('parseOptions: any input', () => {
   it('reads back every configuration that is written as flags', () => {
     const config = fc.record({
       httpPort: fc.integer({ min: 1, max: 65535 }),
-      dataDir: fc.string({ minLength: 1, unit: 'binary' }),
+      dataDir: anyText({ minLength: 1 }),
       placement: fc.constantFrom('hashed' as const, 'local' as const),
       fsync: fc.boolean(),
     });

@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
+import { anyText } from '@diststore/testing';
+
 import {
   COUNTERS_KEY,
   decodeRow,
@@ -49,7 +51,7 @@ describe('metadata rows', () => {
     const revision = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
     const anyRecord = fc.record({
       name: fc.stringMatching(/^[!-~]{1,20}$/),
-      value: fc.string({ unit: 'binary' }),
+      value: anyText(),
       createRevision: revision,
       modRevision: revision,
       lease: fc.option(revision.map(leaseId), { nil: undefined }),

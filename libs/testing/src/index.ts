@@ -1,3 +1,4 @@
+export { anyText } from './any-text.js';
 export { faultsFor, FAULTS, History, LinkProxy, runChaos, Workload } from './chaos/index.js';
 export type { ChaosOptions, ChaosReport, Fault, Gap, Recorded, Violation } from './chaos/index.js';
 export {
