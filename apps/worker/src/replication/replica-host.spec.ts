@@ -476,6 +476,9 @@ const open: Cluster[] = [];
 /** Otherwise what was just written is answered from memory, whatever has become of it on the disk. */
 const READING_FROM_DISK = { recordCacheBytes: 0 };
 
+/** A replica that was just handed its partition keeps it for ten times as long, whoever is preferred. */
+const HANDING_OVER_SOON = { timing: { ...TIMING, handoverDrainMs: 50 } };
+
 describe('ReplicaHost', () => {
   afterEach(() => {
     for (const cluster of open.splice(0)) {
@@ -662,7 +665,7 @@ describe('ReplicaHost', () => {
   });
 
   it('answers after leading again by what others wrote meanwhile, not by what it remembers', async () => {
-    const cluster = await Cluster.of(2);
+    const cluster = await Cluster.of(2, HANDING_OVER_SOON);
     const leads = (worker: number) => () => cluster.master.configuration().primary.worker === worker;
     cluster.master.create(P, [1, 2]);
     await cluster.perform(put('a', 'one'));
@@ -836,7 +839,7 @@ describe('ReplicaHost', () => {
   });
 
   it('copies the only copy although the result of a request is damaged, and never does that one again', async () => {
-    const cluster = await Cluster.of(2);
+    const cluster = await Cluster.of(2, HANDING_OVER_SOON);
     cluster.master.create(P, [1]);
     const [damaged, sound] = [requestOf(1), requestOf(2)];
     await cluster.perform(ADD, damaged);
