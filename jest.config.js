@@ -8,6 +8,8 @@ const brief =
 
 const base = {
   testEnvironment: 'node',
+  // Tests import what they use.
+  injectGlobals: false,
   extensionsToTreatAsEsm: ['.ts'],
 };
 
