@@ -2,7 +2,7 @@
  * Before Jest runs the unit tests: makes one file of each test and what it uses of our sources, under dist/specs.
  *
  * Jest finds, compiles and links every file anew for every test, and a library has one entry that leads to all of it,
- * and on to the packages. Most tests would load ten times what they use, which cost more than the tests themselves.
+ * and on to the packages. Many tests would load far more than they use, which cost more than the tests themselves.
  * A bundle leaves it out. Packages that are used are loaded by Jest; stack traces lead to the sources.
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';

@@ -9,7 +9,7 @@ const character = fc.integer({ min: 0, max: CODE_POINT_MAX - SURROGATES.count })
 
 /**
  * Text of any characters, as `fc.string({ unit: 'binary' })` gives it too. That makes a table of all 1.1 million of
- * them first: a second and 100 MB for every test file.
+ * them first, which takes most of a second in every test file.
  */
 export function anyText(constraints: Omit<StringConstraints, 'unit'> = {}): Arbitrary<string> {
   return fc.string({ ...constraints, unit: character });
