@@ -34,7 +34,7 @@ import { RawConnection } from '../test/raw-connection.js';
 import type { Answer } from '../test/raw-connection.js';
 import { Direct, directCallOf, directMarkOf } from './direct-call.js';
 import type { DirectMark } from './direct-call.js';
-import type { CallResponse, DirectRequest, DirectResponse } from './direct-request.js';
+import type { CallResponse, DirectRequest } from './direct-request.js';
 import { Reply } from './reply.js';
 
 class Refusal implements CanActivate {
