@@ -16,7 +16,7 @@ const read = (text: string): ReturnType<typeof wholeRequestIn> => wholeRequestIn
 describe('wholeRequestIn', () => {
   it('reads a request that is there from its first byte to its last', () => {
     const found = read(
-      'PUT /put/a%2Fb?ttl=5 HTTP/1.1\r\nHost: x\r\nContent-Type: \t text/plain \r\nContent-Length: 3\r\n\r\n\0\xff\n',
+      'PUT /put/a%2Fb?ttl=5 HTTP/1.1\r\nHost: x\r\nContent-Type:  text/plain \r\nContent-Length: 3\r\n\r\n\0\xff\n',
     );
     expect(found).toMatchObject({
       method: 'PUT',
@@ -61,6 +61,12 @@ describe('wholeRequestIn', () => {
     ['an upgrade', 'GET / HTTP/1.1\r\nHost: x\r\nUpgrade: y\r\n\r\n'],
     ['the end of the connection', 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'],
     ['connection options', 'GET / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, x\r\n\r\n'],
+    [
+      'the end of the connection, in an old form',
+      'GET / HTTP/1.1\r\nHost: x\r\nProxy-Connection: close\r\n\r\n',
+    ],
+    ['a header that is always a list', 'GET / HTTP/1.1\r\nHost: x\r\nSet-Cookie: a=b\r\n\r\n'],
+    ['a length before a tab', 'PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\t\r\n\r\na'],
     ['two headers of one name', 'GET / HTTP/1.1\r\nHost: x\r\nhost: y\r\n\r\n'],
     ['a name that objects have', 'GET / HTTP/1.1\r\nHost: x\r\n__proto__: y\r\n\r\n'],
     ['a folded header', 'GET / HTTP/1.1\r\nHost: x\r\nAccept: a\r\n b\r\n\r\n'],
@@ -124,7 +130,9 @@ describe('wholeRequestIn and Node', () => {
       'Content-Length: 02',
       'Accept: */*',
       'Connection: keep-alive',
-      'X-Any:\t a b ',
+      'X-Any:  a b ',
+      'Content-Length: 2\t',
+      'Set-Cookie: a=b',
       'Cookie: a=b; c',
       'If-None-Match: "1"',
       '__proto__: x',

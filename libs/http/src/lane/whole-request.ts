@@ -17,11 +17,13 @@ import type { Params } from '../route-table.js';
 const HEAD_BYTES_MAX = 4096;
 const HEAD_END = '\r\n\r\n';
 const SPACE = 32;
-const TAB = 9;
 
-/** Origin form and no fragment: what request-target.ts leaves as it is. */
+/**
+ * Origin form and no fragment: what request-target.ts leaves as it is. No tabs: Node's parser takes one around most
+ * values, and refuses it after some.
+ */
 const HEAD =
-  /^([A-Z]+) (\/[!"$-~]*) HTTP\/1\.1\r\n((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)+)$/;
+  /^([A-Z]+) (\/[!"$-~]*) HTTP\/1\.1\r\n((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\x20-\x7e\x80-\xff]*\r\n)+)$/;
 const LENGTH = /^\d{1,10}$/;
 
 const NO_PARAMS: Params = Object.freeze({});
@@ -71,17 +73,13 @@ function headersIn(lines: string): IncomingHttpHeaders | undefined {
   return headers;
 }
 
-/** Without the spaces and tabs around it, and only those: `trim` knows of more. */
+/** Without the spaces around it, and only those: `trim` knows of more. */
 function trimmed(lines: string, from: number, to: number): string {
   let start = from;
   let end = to;
-  while (start < end && isBlank(lines.charCodeAt(start))) start += 1;
-  while (end > start && isBlank(lines.charCodeAt(end - 1))) end -= 1;
+  while (start < end && lines.charCodeAt(start) === SPACE) start += 1;
+  while (end > start && lines.charCodeAt(end - 1) === SPACE) end -= 1;
   return lines.slice(start, end);
-}
-
-function isBlank(code: number): boolean {
-  return code === SPACE || code === TAB;
 }
 
 /** Whether nothing is asked of the connection but to go on, and the body, if any, has a length. */
@@ -93,7 +91,11 @@ function isPlain(headers: IncomingHttpHeaders): boolean {
     headers['transfer-encoding'] === undefined &&
     headers.expect === undefined &&
     headers.upgrade === undefined &&
-    headers.trailer === undefined
+    headers.trailer === undefined &&
+    // Node's parser reads it as Connection.
+    headers['proxy-connection'] === undefined &&
+    // Node makes a list of it.
+    headers['set-cookie'] === undefined
   );
 }
 
