@@ -201,6 +201,11 @@ describe('Lane: one request at a time', () => {
 });
 
 describe('Lane: limits', () => {
+  it('headers over the limit of the server are a 431', async () => {
+    const connection = await connectTo(await start({ maxHeaderBytes: 500 }));
+    expect((await connection.send(get(`/get/${'a'.repeat(600)}`)).answer()).status).toBe(431);
+  });
+
   it('a connection that sends nothing is a 408', async () => {
     const connection = await connectTo(await start({ headersTimeoutMs: 40 }));
     const { status, body } = await connection.answer();

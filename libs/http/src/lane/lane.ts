@@ -143,7 +143,7 @@ class LaneConnection implements Writer {
       this.socket.pause();
       return;
     }
-    const request = wholeRequestIn(bytes);
+    const request = wholeRequestIn(bytes, this.lane.options.limits.maxHeaderBytes);
     const endpoint = request === undefined ? undefined : this.lane.options.endpointFor(request);
     if (request === undefined || endpoint?.call === undefined) {
       this.letGo();

@@ -13,7 +13,7 @@ import { parseQuery } from '../query-string.js';
 import { queryOf } from '../request-target.js';
 import type { Params } from '../route-table.js';
 
-/** Request line and headers together. More is left to Node's parser, whose limits then hold. */
+/** Request line and headers together. More is left to Node's parser: it is rare, and may be too much. */
 const HEAD_BYTES_MAX = 4096;
 const HEAD_END = '\r\n\r\n';
 const SPACE = 32;
@@ -45,10 +45,13 @@ export class WholeRequest implements CallRequest {
   }
 }
 
-/** The request that `bytes` are, from the first to the last; undefined when Node's parser is to look at them. */
-export function wholeRequestIn(bytes: Buffer): WholeRequest | undefined {
+/**
+ * The request that `bytes` are, from the first to the last; undefined when Node's parser is to look at them.
+ * @param headBytesMax what the server takes; more than HEAD_BYTES_MAX is never read here.
+ */
+export function wholeRequestIn(bytes: Buffer, headBytesMax = HEAD_BYTES_MAX): WholeRequest | undefined {
   const headEnd = bytes.indexOf(HEAD_END, 0, 'latin1');
-  if (headEnd === -1 || headEnd > HEAD_BYTES_MAX) return undefined;
+  if (headEnd === -1 || headEnd > Math.min(HEAD_BYTES_MAX, headBytesMax)) return undefined;
   const [, method, url, lines] = HEAD.exec(bytes.toString('latin1', 0, headEnd + 2)) ?? [];
   if (method === undefined || url === undefined || lines === undefined) return undefined;
   const headers = headersIn(lines);
