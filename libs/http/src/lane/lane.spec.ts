@@ -6,6 +6,7 @@
 import 'reflect-metadata';
 
 import { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Controller, Get, Param, Put, Req, Res } from '@nestjs/common';
@@ -21,6 +22,7 @@ import type { DirectAdapter } from '../direct-adapter.js';
 import { Direct } from '../direct-call.js';
 import type { CallResponse } from '../direct-request.js';
 import { Reply } from '../reply.js';
+import type { ServerGuard } from '../server-guard.js';
 import type { HttpLimits } from '../server-limits.js';
 
 const HUGE_BYTES = 8 * 1024 * 1024;
@@ -84,6 +86,15 @@ async function start(limits: Partial<HttpLimits> = {}): Promise<ProbeApp> {
   const probe = await startProbe({ controllers: [Probe] }, true, limits);
   running.push(probe);
   return probe;
+}
+
+/** The server's side of the next connection. */
+function nextSocketOf({ server }: ProbeApp): Promise<Socket> {
+  return new Promise((resolve) => server.once('connection', resolve));
+}
+
+function guardOf({ app }: ProbeApp): ServerGuard {
+  return (app.getHttpAdapter() as unknown as DirectAdapter).guard;
 }
 
 async function connectTo({ server }: ProbeApp): Promise<RawConnection> {
@@ -183,8 +194,7 @@ describe('Lane: one request at a time', () => {
     waits.send(get('/held/a'));
     await eventually(() => held.length === 1, 'the request');
     waits.socket.resetAndDestroy();
-    const guard = (probe.app.getHttpAdapter() as unknown as DirectAdapter).guard;
-    await eventually(() => guard.connections === 0, 'all gone');
+    await eventually(() => guardOf(probe).connections === 0, 'all gone');
     held.forEach((release) => release());
     expect((await (await connectTo(probe)).send(get('/get/a')).answer()).body).toBe('a by lane');
   });
@@ -196,6 +206,44 @@ describe('Lane: one request at a time', () => {
     await eventually(() => held.length === 1, 'the request');
     held.forEach((release) => release());
     expect((await connection.answer()).body).toBe('a by lane');
+    await connection.closed();
+  });
+});
+
+describe('Lane: what waits for an answer', () => {
+  /** A request that is under way, and a second that waits for its answer. */
+  async function withHeld(probe: ProbeApp, second: string): Promise<[RawConnection, Socket]> {
+    const [socket, connection] = await Promise.all([nextSocketOf(probe), connectTo(probe)]);
+    connection.send(get('/held/first'));
+    await eventually(() => held.length === 1, 'the first request');
+    const bytesRead = socket.bytesRead + second.length;
+    connection.send(second);
+    await eventually(() => socket.bytesRead === bytesRead, 'the second request');
+    return [connection, socket];
+  }
+
+  it('is answered though the client then ends', async () => {
+    const probe = await start();
+    const [connection] = await withHeld(probe, get('/get/second'));
+    connection.socket.end();
+    // The end has arrived when what is sent after it is answered.
+    expect((await (await connectTo(probe)).send(get('/get/a')).answer()).body).toBe('a by lane');
+    held.forEach((release) => release());
+    expect((await connection.answer()).body).toBe('first by lane');
+    expect((await connection.answer()).body).toBe('second by lane');
+    await connection.closed();
+  });
+
+  it('is answered though clients are sent away, and is then the last', async () => {
+    const probe = await start();
+    const [connection] = await withHeld(probe, get('/get/second'));
+    guardOf(probe).sendAway();
+    held.forEach((release) => release());
+    expect((await connection.answer()).headers['connection']).toBe('keep-alive');
+    expect(await connection.answer()).toMatchObject({
+      body: 'second by lane',
+      headers: { connection: 'close' },
+    });
     await connection.closed();
   });
 });

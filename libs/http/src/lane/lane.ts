@@ -84,6 +84,8 @@ class Lane {
   handOver(connection: LaneConnection, bytes: Buffer): void {
     this.connections.delete(connection);
     const { socket } = connection;
+    // What is put back into a stream that flows may stay there.
+    socket.pause();
     socket.unshift(bytes);
     this.toNode.call(this.server, socket);
     socket.resume();
@@ -139,8 +141,10 @@ class LaneConnection implements Writer {
 
   private readonly onData = (bytes: Buffer): void => {
     if (this.response !== undefined) {
-      this.held = this.held === undefined ? bytes : Buffer.concat([this.held, bytes]);
-      this.socket.pause();
+      invariant(this.held === undefined, 'nothing comes from a connection that is not read');
+      this.held = bytes;
+      // Not `pause`: that reads on, and would tell of the end of the connection before what is held was answered.
+      this.socket._handle?.readStop();
       return;
     }
     const request = wholeRequestIn(bytes, this.lane.options.limits.maxHeaderBytes);
@@ -200,7 +204,8 @@ class LaneConnection implements Writer {
   }
 
   private set(response: LaneResponse, reply: Reply): void {
-    this.closes = this.isEnded || this.lane.options.sendsAway();
+    // What is held has come, so it is answered too.
+    this.closes = this.isEnded || (this.held === undefined && this.lane.options.sendsAway());
     response.set(reply, this.closes ? CLOSE_LINES : this.lane.keepAliveLines);
   }
 
@@ -220,7 +225,7 @@ class LaneConnection implements Writer {
     const { held } = this;
     if (held === undefined) return;
     this.held = undefined;
-    this.socket.resume();
+    this.socket._handle?.readStart();
     this.onData(held);
   };
 
