@@ -26,10 +26,12 @@ import type { ServerGuard } from '../server-guard.js';
 import type { HttpLimits } from '../server-limits.js';
 
 const HUGE_BYTES = 8 * 1024 * 1024;
+/** Fewer than a socket takes before it asks for a pause. */
+const SMALL_BYTES = 12 * 1024;
 
 /** Lets the requests to /held go on, in their order. */
 let held: (() => void)[] = [];
-/** Responses to /huge that are over. */
+/** Responses to /huge and /small that are over. */
 let over = 0;
 
 @Controller()
@@ -60,6 +62,13 @@ class Probe {
   huge(@Res({ passthrough: true }) res: CallResponse): Reply {
     res.once('close', () => (over += 1));
     return new Reply(200, [], Buffer.alloc(HUGE_BYTES, 'v'));
+  }
+
+  @Get('small')
+  @Direct()
+  small(@Res({ passthrough: true }) res: CallResponse): Reply {
+    res.once('close', () => (over += 1));
+    return new Reply(200, [], Buffer.alloc(SMALL_BYTES, 'v'));
   }
 
   @Get('by-nest')
@@ -245,6 +254,40 @@ describe('Lane: what waits for an answer', () => {
       headers: { connection: 'close' },
     });
     await connection.closed();
+  });
+
+  it('is not looked at when the client has left', async () => {
+    const probe = await start();
+    const [, socket] = await withHeld(probe, get('/held/second'));
+    // The answer is made before the connection has closed, and sent after it.
+    setImmediate(() => {
+      socket.destroy();
+      held.splice(0).forEach((release) => release());
+    });
+    await eventually(() => guardOf(probe).connections === 0, 'the close');
+    expect((await (await connectTo(probe)).send(get('/get/a')).answer()).body).toBe('a by lane');
+    expect(held).toHaveLength(0);
+  });
+});
+
+describe('Lane: what a client has not taken', () => {
+  it('is under way, however small it is, and a server that stops waits for it', async () => {
+    const probe = await start();
+    const [socket, slow] = await Promise.all([nextSocketOf(probe), connectTo(probe)]);
+    slow.socket.pause();
+    let sent = 0;
+    while (socket.writableLength === 0) {
+      slow.send(get('/small'));
+      sent += 1;
+      await eventually(() => over === sent || socket.writableLength > 0, 'the next answer');
+    }
+    expect(over).toBe(sent - 1);
+    running.pop();
+    const closed = probe.app.close();
+    slow.socket.resume();
+    await closed;
+    await slow.closed();
+    for (let i = 0; i < sent; i++) expect((await slow.answer()).body).toHaveLength(SMALL_BYTES);
   });
 });
 

@@ -136,7 +136,7 @@ class LaneConnection implements Writer {
   letGo(): void {
     const { socket } = this;
     socket.off('data', this.onData).off('end', this.onEnd).off('close', this.onClose);
-    socket.off('error', this.onError).off('timeout', this.onTimeout).off('drain', this.onDrain);
+    socket.off('error', this.onError).off('timeout', this.onTimeout);
   }
 
   private readonly onData = (bytes: Buffer): void => {
@@ -210,12 +210,14 @@ class LaneConnection implements Writer {
   }
 
   written(): void {
-    // A client that does not read costs one answer.
-    if (this.socket.writableNeedDrain) this.socket.once('drain', this.onDrain);
-    else this.onDrain();
+    // A client that does not read costs one answer. Not 'drain', which is not told of a few bytes.
+    if (this.socket.writableLength > 0) this.socket.write('', this.onSent);
+    else this.onSent();
   }
 
-  private readonly onDrain = (): void => {
+  private readonly onSent = (): void => {
+    // What is left to do is onClose's.
+    if (this.socket.destroyed) return;
     this.finish();
     if (this.closes || this.isEnded) {
       this.socket.destroySoon();
