@@ -80,8 +80,7 @@ export class LaneResponse implements Answer, CallResponse {
   /** The answer is with the kernel, or its connection gone. Call once. */
   over(): void {
     for (const listener of this.listeners) listener();
-    const sent = this.destroyed ? undefined : this.status;
-    this.observer?.answered(sent, (performance.now() - this.startedMs) / 1000);
+    this.observer?.answered(this.status, (performance.now() - this.startedMs) / 1000);
   }
 }
 

@@ -289,6 +289,20 @@ describe('Lane: what a client has not taken', () => {
     await slow.closed();
     for (let i = 0; i < sent; i++) expect((await slow.answer()).body).toHaveLength(SMALL_BYTES);
   });
+
+  it('counts with its status when the client leaves in the middle', async () => {
+    const statuses: (number | undefined)[] = [];
+    const probe = await start();
+    (probe.app.getHttpAdapter() as unknown as DirectAdapter).observe({
+      route: () => ({ answered: (status) => statuses.push(status) }),
+    });
+    const connection = await connectTo(probe);
+    connection.send(get('/huge'));
+    await connection.until(() => connection.socket.bytesRead > 0, 'a first piece');
+    connection.socket.resetAndDestroy();
+    await eventually(() => statuses.length === 1, 'the end of the answer');
+    expect(statuses).toEqual([200]);
+  });
 });
 
 describe('Lane: limits', () => {
