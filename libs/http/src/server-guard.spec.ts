@@ -177,6 +177,22 @@ describe('ServerGuard: what is no request', () => {
     after.socket.destroy();
   });
 
+  it('every pipelined request ends with its connection, also those whose turn has not come', async () => {
+    const waiting: ServerResponse[] = [];
+    const closed: ServerResponse[] = [];
+    const { server, guard } = await serve({}, (_req, res) => {
+      waiting.push(res);
+      res.once('close', () => closed.push(res));
+    });
+    const connection = await RawConnection.open(server);
+    connection.send(REQUEST.repeat(3));
+    await eventually(() => waiting.length === 3, 'the requests');
+    connection.socket.resetAndDestroy();
+    await eventually(() => guard.connections === 0, 'the close');
+    await eventually(() => closed.length === 3, 'the end of all three');
+    expect(waiting.every((res) => res.destroyed)).toBe(true);
+  });
+
   it('more pipelined requests than allowed wait, and all are answered', async () => {
     const held: (() => void)[] = [];
     let holding = true;

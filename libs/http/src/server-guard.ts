@@ -38,8 +38,8 @@ export interface HttpSocket extends Socket {
    * it resumes a socket after every request that it has read whole.
    */
   _handle?: { readonly reading: boolean; readStart(): void; readStop(): void } | null;
-  /** Ours: requests under way, pipelined ones included. */
-  requestsUnderWay?: number;
+  /** Ours: the responses to requests under way, pipelined ones included. */
+  underWay?: Set<GuardedResponse>;
   /** Ours: the lane (lane/lane.ts) has an answer under way. */
   isAnswering?: boolean;
 }
@@ -58,17 +58,19 @@ export class ServerGuard {
     private readonly limits: HttpLimits,
   ) {
     this.leave = function () {
-      const socket = this.req.socket as HttpSocket;
-      const underWay = (socket.requestsUnderWay ?? 1) - 1;
-      socket.requestsUnderWay = underWay;
-      if (underWay === limits.maxPipelined && socket._handle?.reading === true) socket._handle.readStart();
+      const { underWay, _handle } = this.req.socket as HttpSocket;
+      if (underWay?.delete(this) !== true) return;
+      if (underWay.size === limits.maxPipelined && _handle?.reading === true) _handle.readStart();
       this.over?.();
     };
     server.maxConnections = connectionsThatFit(limits.maxConnections);
     server.setTimeout(limits.stallTimeoutMs);
     server.on('connection', (socket: HttpSocket) => {
       this.sockets.add(socket);
-      socket.once('close', () => this.sockets.delete(socket));
+      socket.once('close', () => {
+        this.sockets.delete(socket);
+        closeWaiting(socket);
+      });
     });
     server.on('drop', () => this.dropped++);
     server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
@@ -120,15 +122,15 @@ export class ServerGuard {
   enter(res: GuardedResponse): void {
     res.guard = this;
     const socket = res.req.socket as HttpSocket;
-    const underWay = (socket.requestsUnderWay ?? 0) + 1;
-    socket.requestsUnderWay = underWay;
-    if (underWay > this.limits.maxPipelined) socket._handle?.readStop();
+    const underWay = (socket.underWay ??= new Set());
+    underWay.add(res);
+    if (underWay.size > this.limits.maxPipelined) socket._handle?.readStop();
     res.on('close', this.leave);
   }
 
   /** Makes the answer of `res` its connection's last if clients are sent away and nothing else is under way on it. */
   beforeAnswer(res: ServerResponse): void {
-    if (this.leaving && (res.req.socket as HttpSocket).requestsUnderWay === 1) res.shouldKeepAlive = false;
+    if (this.leaving && (res.req.socket as HttpSocket).underWay?.size === 1) res.shouldKeepAlive = false;
   }
 
   /**
@@ -225,6 +227,15 @@ function httpSocket(stream: Duplex): HttpSocket {
 
 function isBusy(socket: HttpSocket): boolean {
   return socket.isAnswering === true || (socket._httpMessage !== undefined && socket._httpMessage !== null);
+}
+
+/** Node tells a response of the end of its connection when its turn has come, and none of those that wait for theirs. */
+function closeWaiting(socket: HttpSocket): void {
+  for (const res of socket.underWay ?? []) {
+    if (res.socket !== null) continue;
+    res.destroyed = true;
+    res.emit('close');
+  }
 }
 
 /** Calls `then` when the answers to all complete requests of the connection are sent, or it is closed. */
