@@ -328,6 +328,14 @@ describe('Lane: limits', () => {
     expect(connection.text).toBe('');
   });
 
+  it('a kept connection still serves when its client uses it as late as it was told to', async () => {
+    const connection = await connectTo(await start({ keepAliveTimeoutMs: 1 }));
+    await connection.send(get('/get/a')).answer();
+    // Several sweeps, on connections that are new each time.
+    for (let i = 0; i < 10; i++) await (await connectTo(running[0] as ProbeApp)).send(get('/get/b')).answer();
+    expect((await connection.send(get('/get/c')).answer()).body).toBe('c by lane');
+  });
+
   it('a connection on which nothing moves while an answer is awaited is closed', async () => {
     const connection = await connectTo(await start({ stallTimeoutMs: 30 }));
     await connection.send(get('/held/a')).closed();

@@ -33,6 +33,8 @@ import { wholeRequestIn } from './whole-request.js';
 import type { WholeRequest } from './whole-request.js';
 
 const SWEEP_MS_MAX = 1000;
+/** As Node gives: the time of an answer's and a request's ways, since the client counts from when it has the answer. */
+const KEEP_ALIVE_GRACE_MS = 1000;
 const CLOSE_LINES = 'Connection: close\r\n';
 
 export interface LaneOptions {
@@ -91,7 +93,7 @@ class Lane {
     socket.resume();
   }
 
-  /** keepAliveTimeoutMs and headersTimeoutMs, up to SWEEP_MS_MAX late. */
+  /** keepAliveTimeoutMs with its grace and headersTimeoutMs, up to SWEEP_MS_MAX late. */
   private sweep(): void {
     const { keepAliveTimeoutMs, headersTimeoutMs } = this.options.limits;
     const nowMs = performance.now();
@@ -100,7 +102,7 @@ class Lane {
       if (idleSinceMs === undefined) continue;
       const idleMs = nowMs - idleSinceMs;
       if (hasServed) {
-        if (idleMs > keepAliveTimeoutMs) socket.destroy();
+        if (idleMs > keepAliveTimeoutMs + KEEP_ALIVE_GRACE_MS) socket.destroy();
       } else if (idleMs > headersTimeoutMs) {
         connection.letGo();
         this.connections.delete(connection);
