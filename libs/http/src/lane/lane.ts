@@ -143,8 +143,8 @@ class LaneConnection implements Writer {
 
   private readonly onData = (bytes: Buffer): void => {
     if (this.response !== undefined) {
-      invariant(this.held === undefined, 'nothing comes from a connection that is not read');
-      this.held = bytes;
+      // The second piece there never is: nothing comes from a connection that is not read.
+      this.held = this.held === undefined ? bytes : Buffer.concat([this.held, bytes]);
       // Not `pause`: that reads on, and would tell of the end of the connection before what is held was answered.
       this.socket._handle?.readStop();
       return;
