@@ -228,12 +228,15 @@ export class SimulatedMaster {
    * the cluster runs on without changes.
    */
   private recover(): void {
-    let gen = this.record.gen as number;
+    let decided = this.record.gen as number;
+    let fence = 0;
     for (const { hello } of this.heard.values()) {
-      gen = Math.max(gen, hello.fence);
-      for (const configuration of hello.known.values()) gen = Math.max(gen, configuration.gen);
+      fence = Math.max(fence, hello.fence);
+      for (const configuration of hello.known.values()) decided = Math.max(decided, configuration.gen);
     }
-    if (this.recovery === undefined || this.recovery < gen) this.recovery = generation(gen + 1);
+    // A generation in which an earlier recovery has decided is no generation for another one.
+    if (this.recovery === undefined || this.recovery < fence || this.recovery <= decided)
+      this.recovery = generation(Math.max(fence, decided) + 1);
     const { recovery } = this;
     const answered = [...this.heard.values()].filter(({ hello }) => hello.fence === recovery);
     if (!this.isEnoughToRecover(answered.length)) return;
