@@ -79,6 +79,21 @@ describe('Lifecycle', () => {
     await lifecycle.stop('cleanup');
   });
 
+  it('always has a listener for a signal, so that none is forgotten which came while the program was loaded', () => {
+    const early = (): void => undefined;
+    process.on('SIGTERM', early);
+    const left: number[] = [];
+    const note = (event: unknown): void => {
+      if (event === 'SIGTERM') left.push(process.listenerCount('SIGTERM'));
+    };
+    process.on('removeListener', note);
+    start().lifecycle.install();
+    process.off('removeListener', note);
+    expect(left.length).toBeGreaterThan(0);
+    expect(Math.min(...left)).toBeGreaterThan(0);
+    expect(process.listeners('SIGTERM')).not.toContain(early);
+  });
+
   it('says what to do about an operating error, without a stack', () => {
     const { lifecycle, exits, lines } = start();
     lifecycle.fatal(new StoreError('store-failed', 'Writing to disk failed: no space.'), 5);

@@ -51,9 +51,11 @@ export class Lifecycle {
   /** From now on signals stop the process in order, and errors that nobody handled end it. Call once. */
   install(): void {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      // Those of the main file, which end the process at once.
-      process.removeAllListeners(signal);
+      // Those of the main file, which end the process at once. They go last: with its last listener Node lets go of a
+      // signal, and forgets one that came while the program was loaded and was not told yet.
+      const early = process.listeners(signal);
       process.on(signal, () => this.onSignal(signal));
+      for (const listener of early) process.off(signal, listener);
     }
     process.on('uncaughtException', (error) => this.fatal(error));
     process.on('unhandledRejection', (reason) => this.fatal(reason));
