@@ -90,8 +90,11 @@ export class MasterLink {
   private ask<T>(question: () => T | undefined, onAnswer: (answer: T) => void): void {
     const { host, world, master } = this;
     const { number } = host.life;
+    const asked = master.number;
     world.network.sendToMaster(host, () => {
-      if (!master.isUp) return;
+      // A connection leads to one process. What it was told ends with it, and counts for no other one: a real report
+      // names the start of the master that it answers to (apps/master, Recovery.doubtOf).
+      if (!master.isUp || master.number !== asked) return;
       const answer = question();
       if (answer === undefined) return;
       world.network.sendFromMaster(host, () => {

@@ -53,6 +53,8 @@ export class SimulatedMaster {
     nextNumber: 1,
   };
   backup: MasterRecord | undefined;
+  /** Which of its processes this is. */
+  number = 1;
   private startedMs = 0;
   private isRestored = false;
   private frozen = false;
@@ -74,6 +76,7 @@ export class SimulatedMaster {
       this.isRestored = true;
     }
     this.isUp = true;
+    this.number += 1;
     this.frozen = false;
     this.recovery = undefined;
     this.startedMs = this.world.time.nowMs;
