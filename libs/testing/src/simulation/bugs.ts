@@ -282,6 +282,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     name: 'recoverFromSome',
     mistake: 'a master with old data recovers from the reports of a majority',
     profile: 'restores',
+    firstSeed: 51_900,
     Master: class extends SimulatedMaster {
       protected override isEnoughToRecover(answered: number): boolean {
         return answered > this.world.workerCount / 2;
