@@ -12,19 +12,23 @@ import { performance } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 
 const LOOK_EVERY_MS = 1000;
-/** Of the time between two looks. A burst of a thousand requests takes a third. */
+/** Of the time between two looks. */
 const BUSY_SHARE = 0.5;
+/** In a row. What follows a start, and a burst of a thousand requests, is over sooner. */
+const BUSY_LOOKS = 3;
 
 /**
- * From the first busy second on it grows with the load, by V8's default. @returns stops looking.
+ * Once it has been busy for some seconds it grows with the load, by V8's default. @returns stops looking.
  * @param busyShare of the time since it was asked last. It and `release` are replaced in tests.
  */
 export function releaseYoungGenerationUnderLoad(
   busyShare: () => number = eventLoopShare(),
   release: () => void = () => setFlagsFromString('--semi-space-growth-factor=2'),
 ): () => void {
+  let busyLooks = 0;
   const timer = setInterval(() => {
-    if (busyShare() < BUSY_SHARE) return;
+    busyLooks = busyShare() < BUSY_SHARE ? 0 : busyLooks + 1;
+    if (busyLooks < BUSY_LOOKS) return;
     clearInterval(timer);
     release();
   }, LOOK_EVERY_MS);
