@@ -88,7 +88,9 @@ it('takes over a cluster of which nothing is left but the workers, under load', 
       async () => (await clusterOf(master)).manager.state === 'serving',
     );
     await untilWhole(sandbox(), master, REPLICAS);
-    expect(await clusterOf(master)).toMatchObject({ clusterId, formed: true, manager: { generation: 2 } });
+    // Noted by the pass that finds no partition missing, which may come behind the last replica.
+    await sandbox().eventually('it is formed', async () => (await clusterOf(master)).formed);
+    expect(await clusterOf(master)).toMatchObject({ clusterId, manager: { generation: 2 } });
     await sandbox().eventually('there is load', () => history.acknowledgedWrites > before + 100);
 
     // It is a master like any other: somebody dies, and others take over.
