@@ -44,6 +44,24 @@ export async function createWorkers(
   return workers;
 }
 
+/** Masters that notice soon who is gone. */
+export const NOTICING_SOON = ['--timing=fast', '--heartbeat-ms=200', '--silent-after-ms=1500'];
+
+/** A master, and three workers that are no children of it, each with every partition. */
+export async function startThree(
+  sandbox: Sandbox,
+  { masterFlags, workerFlags }: { readonly masterFlags: string[]; readonly workerFlags: string[] },
+): Promise<{ master: App; workers: App[] }> {
+  const master = await sandbox.startMaster({
+    flags: [...NOTICING_SOON, '--bootstrap-expect=3', ...masterFlags],
+  });
+  const workers = await Promise.all(
+    [1, 2, 3].map((index) => sandbox.startWorker({ index, masterUrl: master.url, flags: workerFlags })),
+  );
+  await untilWhole(sandbox, master, 3);
+  return { master, workers };
+}
+
 /** Until every partition has so many replicas in sync, and a primary that is up. */
 export async function untilWhole(sandbox: Sandbox, master: App, replicas: number): Promise<void> {
   await sandbox.eventually(`every partition has ${replicas} replicas in sync`, async () => {

@@ -12,11 +12,10 @@ import { type App, flipByte, useSandbox } from '@diststore/testing';
 
 import { identityOf } from '../e2e/cluster-views.js';
 import { changeARecord } from './change-a-record.js';
-import { fill, known, untilWhole } from './cluster.js';
+import { fill, known, startThree, untilWhole } from './cluster.js';
 
 const sandbox = useSandbox('all');
 
-const WORKERS = [1, 2, 3];
 const VICTIM = 3;
 const REPLICAS = 3;
 const PARTITIONS = 8;
@@ -36,27 +35,11 @@ describe('a cluster of three with', () => {
   const database = (): string => path.join(directory(), 'db');
 
   beforeAll(async () => {
-    master = await sandbox().startMaster({
-      flags: [
-        '--timing=fast',
-        '--heartbeat-ms=200',
-        '--silent-after-ms=1500',
-        '--bootstrap-expect=3',
-        `--partitions=${PARTITIONS}`,
-        `--replication-factor=${REPLICAS}`,
-      ],
-    });
-    workers = await Promise.all(
-      WORKERS.map((index) =>
-        // A small memory table, so that there are tables.
-        sandbox().startWorker({
-          index,
-          masterUrl: master.url,
-          flags: ['--write-buffer-bytes=1048576', '--log-budget-bytes=16777216'],
-        }),
-      ),
-    );
-    await untilWhole(sandbox(), master, REPLICAS);
+    ({ master, workers } = await startThree(sandbox(), {
+      masterFlags: [`--partitions=${PARTITIONS}`, `--replication-factor=${REPLICAS}`],
+      // A small memory table, so that there are tables.
+      workerFlags: ['--write-buffer-bytes=1048576', '--log-budget-bytes=16777216'],
+    }));
     await fill(known(workers[0]).http, { keys: KEYS, valueBytes: VALUE_BYTES });
   });
 

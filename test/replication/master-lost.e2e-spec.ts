@@ -10,7 +10,7 @@ import { performance } from 'node:perf_hooks';
 import { expect, it } from '@jest/globals';
 import { type App, History, SeededRandom, useSandbox, Workload } from '@diststore/testing';
 
-import { fill, known, untilWhole } from './cluster.js';
+import { fill, known, NOTICING_SOON, untilWhole } from './cluster.js';
 
 const sandbox = useSandbox('all');
 
@@ -18,13 +18,7 @@ const REPLICAS = 3;
 const WORKERS = [1, 2, 3, 4];
 const KEYS = 50;
 /** The usual fixed port, so that the next master is found where the last one was. */
-const FLAGS = [
-  '--timing=fast',
-  '--heartbeat-ms=200',
-  '--silent-after-ms=1500',
-  '--partitions=16',
-  `--replication-factor=${REPLICAS}`,
-];
+const FLAGS = [...NOTICING_SOON, '--partitions=16', `--replication-factor=${REPLICAS}`];
 
 interface ClusterView {
   readonly clusterId: string;

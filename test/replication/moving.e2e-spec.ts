@@ -8,7 +8,16 @@ import { performance } from 'node:perf_hooks';
 import { expect, it } from '@jest/globals';
 import { type App, History, SeededRandom, useSandbox, Workload } from '@diststore/testing';
 
-import { createWorkers, fill, known, type Moves, movesOf, partitionsOf, workersOf } from './cluster.js';
+import {
+  createWorkers,
+  fill,
+  known,
+  type Moves,
+  movesOf,
+  NOTICING_SOON,
+  partitionsOf,
+  workersOf,
+} from './cluster.js';
 
 const sandbox = useSandbox('all');
 
@@ -26,9 +35,7 @@ const DEADLINE_MS = 120_000;
 it('adds a worker and drains another, with the master killed in the middle of both, and no client notices', async () => {
   let master = await sandbox().startMaster({
     flags: [
-      '--timing=fast',
-      '--heartbeat-ms=200',
-      '--silent-after-ms=1500',
+      ...NOTICING_SOON,
       '--bootstrap-expect=3',
       // There is load while a worker starts.
       '--worker-start-timeout-ms=60000',

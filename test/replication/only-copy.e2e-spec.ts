@@ -8,7 +8,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { type App, useSandbox } from '@diststore/testing';
 
 import { changeARecord } from './change-a-record.js';
-import { fill, known, partitionsOf, untilWhole } from './cluster.js';
+import { fill, known, partitionsOf, startThree, untilWhole } from './cluster.js';
 
 const sandbox = useSandbox('all');
 
@@ -30,25 +30,10 @@ describe('the only copy that is left, of three, with a damaged record', () => {
   };
 
   beforeAll(async () => {
-    master = await sandbox().startMaster({
-      flags: [
-        '--timing=fast',
-        '--heartbeat-ms=200',
-        '--silent-after-ms=1500',
-        '--bootstrap-expect=3',
-        `--partitions=${PARTITIONS}`,
-      ],
-    });
-    workers = await Promise.all(
-      WORKERS.map((index) =>
-        sandbox().startWorker({
-          index,
-          masterUrl: master.url,
-          flags: [`--log-budget-bytes=${LOG_BYTES}`],
-        }),
-      ),
-    );
-    await untilWhole(sandbox(), master, WORKERS.length);
+    ({ master, workers } = await startThree(sandbox(), {
+      masterFlags: [`--partitions=${PARTITIONS}`],
+      workerFlags: [`--log-budget-bytes=${LOG_BYTES}`],
+    }));
     await fill(keeper().http, { keys: KEYS, valueBytes: VALUE_BYTES });
     await Promise.all(workers.map(({ process }) => process.kill()));
     const [kept, ...lost] = WORKERS.map((index) => sandbox().path('data', `worker-${index}`));

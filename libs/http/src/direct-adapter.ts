@@ -7,7 +7,8 @@
  * Invariants:
  * - Both paths give the same answer. Express only finds candidates: its routes ask the same table before they run,
  *   and every answer is written by the same code. What the table cannot decide (404, 405, a bad encoding) is left to
- *   Express.
+ *   Express. Requests that come whole to a method that is called directly do not even get here: see lane/lane.ts, which
+ *   asks the same table and writes the same answers.
  * - No answer is HTML, and none has a stack.
  *
  * What the short cut leaves out: everything that is installed as Express middleware (`app.use`, `MiddlewareConsumer`,
@@ -29,11 +30,12 @@ import { invariant, StoreError } from '@diststore/base';
 import { AnswerQueue } from './answer-queue.js';
 import { holdContinue } from './body.js';
 import { DirectRequest, DirectResponse } from './direct-request.js';
-import { directCallOf, directMarkOf } from './direct-call.js';
+import { callThen, directCallOf, directMarkOf } from './direct-call.js';
 import type { DirectCall, DirectMark } from './direct-call.js';
 import { Endpoint } from './endpoint.js';
 import type { Handler, Next } from './endpoint.js';
 import { openLane } from './lane/lane.js';
+import type { WholeRequest } from './lane/whole-request.js';
 import { problem, problemOf } from './problem.js';
 import { answerProblem } from './problem.filter.js';
 import type { ProblemFilter } from './problem.filter.js';
@@ -137,14 +139,7 @@ export class DirectAdapter extends ExpressAdapter {
       limits: this.limits,
       answers: this.answers,
       sendsAway: () => this.guard.sendsAway,
-      endpointFor: (request) => {
-        const found = this.table.find(request.method, pathOf(request.url));
-        if (found?.route.handler.call === undefined) return undefined;
-        const params = paramsOf(found.route.pattern, found.raw);
-        if (params === undefined) return undefined;
-        request.params = params;
-        return found.route.handler;
-      },
+      endpointFor: (request) => this.endpointOf(request),
       observer: () => this.observer,
       filter: () => this.problems,
     });
@@ -262,14 +257,19 @@ export class DirectAdapter extends ExpressAdapter {
       answerProblem(res, problem('bad-request', 'An HTTP/1.1 request needs a Host header.'));
       return;
     }
-    const found = this.direct ? this.table.find(req.method ?? '', pathOf(target)) : undefined;
-    const params = found === undefined ? undefined : paramsOf(found.route.pattern, found.raw);
-    if (found === undefined || params === undefined) {
-      this.passToExpress(req, res);
-      return;
-    }
+    const endpoint = this.direct ? this.endpointOf(req) : undefined;
+    if (endpoint === undefined) this.passToExpress(req, res);
+    else this.handle(req, res, endpoint);
+  }
+
+  /** The one that the table leads to, with its parameters set in `req`; undefined when the table cannot decide. */
+  private endpointOf(req: DirectRequest | WholeRequest): Endpoint | undefined {
+    const found = this.table.find(req.method ?? '', pathOf(req.url ?? ''));
+    if (found === undefined) return undefined;
+    const params = paramsOf(found.route.pattern, found.raw);
+    if (params === undefined) return undefined;
     req.params = params;
-    this.handle(req, res, found.route.handler);
+    return found.route.handler;
   }
 
   private handle(req: DirectRequest, res: DirectResponse, endpoint: Endpoint): void {
@@ -292,19 +292,11 @@ export class DirectAdapter extends ExpressAdapter {
   }
 
   private callMethod(req: DirectRequest, res: DirectResponse, call: DirectCall): void {
-    try {
-      const result = call(req, res);
-      if (result instanceof Promise) {
-        result.then(
-          (settled: unknown) => this.answerResult(settled, res),
-          (error: unknown) => this.answerError(error, res),
-        );
-      } else {
-        this.answerResult(result, res);
-      }
-    } catch (error) {
-      this.answerError(error, res);
-    }
+    callThen(
+      () => call(req, res),
+      (result) => this.answerResult(result, res),
+      (error) => this.answerError(error, res),
+    );
   }
 
   private answerResult(result: unknown, res: DirectResponse): void {

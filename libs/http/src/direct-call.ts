@@ -35,6 +35,21 @@ export interface DirectMark {
 /** Calls the method with the arguments that its decorators name. Throws, or rejects, as the method does. */
 export type DirectCall = (req: CallRequest, res: CallResponse) => unknown;
 
+/** Calls, and tells `answer` the result or `fail` the error, at once or later. What `answer` throws at once is an error too. */
+export function callThen(
+  call: () => unknown,
+  answer: (result: unknown) => void,
+  fail: (error: unknown) => void,
+): void {
+  try {
+    const result = call();
+    if (result instanceof Promise) result.then(answer, fail);
+    else answer(result);
+  } catch (error) {
+    fail(error);
+  }
+}
+
 const MARK = 'diststore:direct';
 
 /** What a controller may declare. Those named here must not be set. */

@@ -13,9 +13,8 @@ import { parseQuery } from './query-string.js';
 import type { GuardedResponse } from './reply.js';
 import type { RouteObserver } from './request-observer.js';
 import { queryOf } from './request-target.js';
+import { NO_PARAMS } from './route-table.js';
 import type { Params } from './route-table.js';
-
-const NO_PARAMS: Params = Object.freeze({});
 
 /** A request without its body, for which there is readBody. */
 export interface RequestHead {

@@ -35,21 +35,23 @@ export class ProblemFilter implements ExceptionFilter {
 
   /** As `catch`, for who has no ArgumentsHost. */
   answer(error: unknown, res: ServerResponse): void {
-    const about = problemOf(error);
-    this.log(error, about);
-    answerProblem(res, about);
+    answerProblem(res, this.logged(error));
     this.answered(error);
   }
 
   /** For who writes the answer, and then calls `answered`. */
   replyTo(error: unknown): Reply {
-    const about = problemOf(error);
-    this.log(error, about);
-    return problemReply(about);
+    return problemReply(this.logged(error));
   }
 
   answered(error: unknown): void {
     if (error instanceof Error && error.name === 'InvariantError') this.options.onFatal(error);
+  }
+
+  private logged(error: unknown): Problem {
+    const about = problemOf(error);
+    this.log(error, about);
+    return about;
   }
 
   private log(error: unknown, about: Problem): void {

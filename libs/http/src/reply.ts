@@ -92,7 +92,7 @@ export function beginReply(res: GuardedResponse, { status, headers, body }: Repl
     endWithout(res, early);
     return undefined;
   }
-  const bytes = body === undefined ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length;
+  const bytes = bytesOf(body);
   res.writeHead(status, [...headers, 'Content-Length', bytes]);
   if (body === undefined || bytes === 0 || res.req.method === 'HEAD') {
     endWithout(res, early);
@@ -129,6 +129,11 @@ function endWithout(res: ServerResponse, early: boolean): void {
   } else {
     res.end();
   }
+}
+
+export function bytesOf(body: ReplyBody | undefined): number {
+  if (body === undefined) return 0;
+  return typeof body === 'string' ? Buffer.byteLength(body) : body.length;
 }
 
 export function isAscii(text: string): boolean {

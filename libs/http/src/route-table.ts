@@ -20,6 +20,7 @@ export const TABLE_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', '
 export type TableMethod = (typeof TABLE_METHODS)[number];
 
 export type Params = Record<string, string>;
+export const NO_PARAMS: Params = Object.freeze({});
 /** Parameters as they stand in the target, by position (RoutePattern.positions), with `%` written as ESCAPE. */
 export type RawParams = Readonly<Record<string, string | undefined>>;
 

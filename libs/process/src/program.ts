@@ -39,11 +39,7 @@ export async function runProgram<O extends Options>(
   lifecycle.install();
   try {
     await start({ config, lifecycle, logger });
-    const stopLooking = releaseYoungGenerationUnderLoad();
-    lifecycle.onStop('the look at the load', () => {
-      stopLooking();
-      return Promise.resolve();
-    });
+    lifecycle.onStopping(releaseYoungGenerationUnderLoad());
   } catch (error) {
     if (isStoreError(error)) logger.error(`${error.message} ${error.kind.remedy}`);
     else logger.error(error instanceof Error ? (error.stack ?? error.message) : String(error));

@@ -715,12 +715,7 @@ describe('ReplicaHost', () => {
     cluster.master.create(P, [1, 2, 3]);
     for (let i = 0; i < 5; i += 1) await cluster.perform(put(`k${i}`, `v${i}`));
     const before = memberOf(cluster.master.configuration().insync, workerIndex(3)) as Member;
-    cluster.worker(3).kill();
-    const { storage } = cluster.worker(3);
-    const [row] = (await storage.page(logRange(P, 2, 2))).entries;
-    await storage.write([{ type: 'del', key: row?.key as Buffer }]);
-    await cluster.worker(3).start();
-    expect(cluster.worker(3).quarantined).toEqual([expect.stringContaining('entry 2 is missing')]);
+    await quarantineForAGap(cluster.worker(3));
     await eventually('it was erased', () => cluster.worker(3).erased === 1);
     await cluster.inSync([1, 2, 3]);
     const after = memberOf(cluster.master.configuration().insync, workerIndex(3)) as Member;
@@ -737,12 +732,7 @@ describe('ReplicaHost', () => {
     cluster.master.delayed = 'add';
     cluster.master.setTarget(P, [1, 2, 3], true);
     await eventually('the learner has everything', () => cluster.worker(3).stored('k4') === 'v4');
-    cluster.worker(3).kill();
-    const { storage } = cluster.worker(3);
-    const [row] = (await storage.page(logRange(P, 2, 2))).entries;
-    await storage.write([{ type: 'del', key: row?.key as Buffer }]);
-    await cluster.worker(3).start();
-    expect(cluster.worker(3).quarantined).toEqual([expect.stringContaining('entry 2 is missing')]);
+    await quarantineForAGap(cluster.worker(3));
     const primary = cluster.worker(1).primary() as ReplicatedPartition;
     await eventually('its primary misses its lease', () => {
       try {
@@ -1101,6 +1091,15 @@ describe('ReplicaHost', () => {
     expect(await cluster.get('a', local)).toBe('one');
   });
 });
+
+/** Starts a worker again whose log has lost its second entry. */
+async function quarantineForAGap(worker: TestWorker): Promise<void> {
+  worker.kill();
+  const [row] = (await worker.storage.page(logRange(P, 2, 2))).entries;
+  await worker.storage.write([{ type: 'del', key: row?.key as Buffer }]);
+  await worker.start();
+  expect(worker.quarantined).toEqual([expect.stringContaining('entry 2 is missing')]);
+}
 
 /** Nothing but what is to be asked again is forgiven. */
 function undefinedIfEarly(error: unknown): undefined {

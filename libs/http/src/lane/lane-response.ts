@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 
 import type { Answer } from '../answer-queue.js';
 import type { CallResponse } from '../direct-request.js';
-import { asBuffer, isAscii, ONE_WRITE_BYTES_MAX } from '../reply.js';
+import { asBuffer, bytesOf, isAscii, ONE_WRITE_BYTES_MAX } from '../reply.js';
 import type { Reply, ReplyBody } from '../reply.js';
 import type { RouteObserver } from '../request-observer.js';
 
@@ -56,7 +56,7 @@ export class LaneResponse implements Answer, CallResponse {
       head += `${headers[i] as string}: ${value}\r\n`;
     }
     const mayHaveBody = status !== 204 && status !== 304;
-    if (mayHaveBody) head += `Content-Length: ${lengthOf(body)}\r\n`;
+    if (mayHaveBody) head += `Content-Length: ${bytesOf(body)}\r\n`;
     this.status = status;
     this.head = `${head}Date: ${dateText()}\r\n${connectionLines}\r\n`;
     this.body = mayHaveBody && !this.isHead ? body : undefined;
@@ -82,11 +82,6 @@ export class LaneResponse implements Answer, CallResponse {
     for (const listener of this.listeners) listener();
     this.observer?.answered(this.status, (performance.now() - this.startedMs) / 1000);
   }
-}
-
-function lengthOf(body: ReplyBody | undefined): number {
-  if (body === undefined) return 0;
-  return typeof body === 'string' ? Buffer.byteLength(body) : body.length;
 }
 
 const statusLines = new Map<number, string>();

@@ -20,6 +20,7 @@ import type { Socket } from 'node:net';
 import { invariant } from '@diststore/base';
 
 import type { AnswerQueue } from '../answer-queue.js';
+import { callThen } from '../direct-call.js';
 import type { DirectCall } from '../direct-call.js';
 import type { Endpoint } from '../endpoint.js';
 import type { ProblemFilter } from '../problem.filter.js';
@@ -42,7 +43,7 @@ export interface LaneOptions {
   readonly answers: AnswerQueue;
   /** Whether every answer is to be the last of its connection. */
   readonly sendsAway: () => boolean;
-  /** The one that has a `call`, with the parameters set in the request; undefined: the request is not for here. */
+  /** With the parameters set in the request. Without a `call`, or undefined: the request is not for here. */
   readonly endpointFor: (request: WholeRequest) => Endpoint | undefined;
   readonly observer: () => RequestObserver | undefined;
   readonly filter: () => ProblemFilter;
@@ -84,13 +85,18 @@ class Lane {
 
   /** From here on the connection is Node's, beginning with `bytes`. */
   handOver(connection: LaneConnection, bytes: Buffer): void {
-    this.connections.delete(connection);
+    this.release(connection);
     const { socket } = connection;
     // What is put back into a stream that flows may stay there.
     socket.pause();
     socket.unshift(bytes);
     this.toNode.call(this.server, socket);
     socket.resume();
+  }
+
+  private release(connection: LaneConnection): void {
+    connection.letGo();
+    this.connections.delete(connection);
   }
 
   /** keepAliveTimeoutMs with its grace and headersTimeoutMs, up to SWEEP_MS_MAX late. */
@@ -104,8 +110,7 @@ class Lane {
       if (hasServed) {
         if (idleMs > keepAliveTimeoutMs + KEEP_ALIVE_GRACE_MS) socket.destroy();
       } else if (idleMs > headersTimeoutMs) {
-        connection.letGo();
-        this.connections.delete(connection);
+        this.release(connection);
         const late = Object.assign(new Error('No request came.'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
         this.server.emit('clientError', late, socket);
       }
@@ -152,7 +157,6 @@ class LaneConnection implements Writer {
     const request = wholeRequestIn(bytes, this.lane.options.limits.maxHeaderBytes);
     const endpoint = request === undefined ? undefined : this.lane.options.endpointFor(request);
     if (request === undefined || endpoint?.call === undefined) {
-      this.letGo();
       this.lane.handOver(this, bytes);
       return;
     }
@@ -167,19 +171,11 @@ class LaneConnection implements Writer {
     this.idleSinceMs = undefined;
     this.hasServed = true;
     this.socket.isAnswering = true;
-    try {
-      const result = call(request, response);
-      if (result instanceof Promise) {
-        result.then(
-          (settled: unknown) => this.answer(response, settled),
-          (error: unknown) => this.answerError(response, error),
-        );
-      } else {
-        this.answer(response, result);
-      }
-    } catch (error) {
-      this.answerError(response, error);
-    }
+    callThen(
+      () => call(request, response),
+      (result) => this.answer(response, result),
+      (error) => this.answerError(response, error),
+    );
   }
 
   private answer(response: LaneResponse, result: unknown): void {

@@ -11,6 +11,7 @@ import type { ParsedUrlQuery } from 'node:querystring';
 import type { CallRequest } from '../direct-request.js';
 import { parseQuery } from '../query-string.js';
 import { queryOf } from '../request-target.js';
+import { NO_PARAMS } from '../route-table.js';
 import type { Params } from '../route-table.js';
 
 /** Request line and headers together. More is left to Node's parser: it is rare, and may be too much. */
@@ -25,8 +26,6 @@ const SPACE = 32;
 const HEAD =
   /^([A-Z]+) (\/[!"$-~]*) HTTP\/1\.1\r\n((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\x20-\x7e\x80-\xff]*\r\n)+)$/;
 const LENGTH = /^\d{1,10}$/;
-
-const NO_PARAMS: Params = Object.freeze({});
 
 export class WholeRequest implements CallRequest {
   params: Params = NO_PARAMS;
