@@ -1,7 +1,8 @@
-/** The master's program, loaded with a small young generation: see libs/process/src/young-generation.ts. */
+/** The master's program, loaded with the heap set up as it is to be: see libs/process/src/young-generation.ts. */
 import { setFlagsFromString } from 'node:v8';
 
 // While it loads there is nothing to undo. What it loads takes signals over: see libs/process/src/lifecycle.ts.
 for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => process.exit(0));
 setFlagsFromString('--semi-space-growth-factor=1');
+setFlagsFromString('--no-allocation-site-pretenuring');
 await import('./master-program.js');

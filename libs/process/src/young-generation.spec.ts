@@ -15,6 +15,15 @@ const SURVIVE = `
 const HOLD = "require('v8').setFlagsFromString('--semi-space-growth-factor=1');";
 const RELEASE = "require('v8').setFlagsFromString('--semi-space-growth-factor=2');";
 
+const NO_GUESS = "require('v8').setFlagsFromString('--no-allocation-site-pretenuring');";
+
+/** What V8 says of where it will make objects from now on. */
+function guesses(program: string): string[] {
+  const args = ['--trace-pretenuring-statistics', '-e', program];
+  const said = execFileSync(process.execPath, args, { encoding: 'utf8' });
+  return said.split('\n').filter((line) => line.includes('AllocationSite'));
+}
+
 function youngMiB(program: string): number {
   return Number(execFileSync(process.execPath, ['-e', program], { encoding: 'utf8' }));
 }
@@ -25,6 +34,11 @@ describe('the young generation', () => {
     const releasedMiB = youngMiB(`${HOLD}${RELEASE}${SURVIVE}`);
     expect(heldMiB).toBeLessThanOrEqual(4);
     expect(releasedMiB).toBeGreaterThan(heldMiB);
+  });
+
+  it('is where everything new is made', () => {
+    expect(guesses(SURVIVE)).not.toEqual([]);
+    expect(guesses(`${NO_GUESS}${SURVIVE}`)).toEqual([]);
   });
 
   it('is released once, after three busy seconds in a row', () => {

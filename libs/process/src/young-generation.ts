@@ -1,5 +1,5 @@
 /**
- * Keeps the young generation of V8's heap small until a process has work to do.
+ * Keeps the young generation of V8's heap small until a process has work to do, and everything new in it.
  *
  * V8 doubles it whenever enough survives in it, up to twice 16 MiB, and gives nothing back while the process idles.
  * Under load that is right: at half the size a request costs up to 1.8 times as much collecting. But what is loaded at
@@ -7,6 +7,12 @@
  *
  * So the main file of a program tells V8 not to let it grow, before it loads anything else, and the process lets go
  * once it has been busy. It has to be code: V8 corrects a factor below 2 that stands on its command line.
+ *
+ * The main file also tells V8 not to guess which objects will live long, and so to make them among the old ones at once
+ * (allocation site pretenuring). It learns that from objects that did, such as those of the first writes, whose records
+ * stay cached. All that come later from the same place in the code die young, but then nobody looks before the next
+ * full collection, and till then they keep alive whatever they point to (measured: 1.2 KB of each write, an eighth of
+ * the processor time that it takes).
  */
 import { performance } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
