@@ -1,9 +1,14 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import type { StoredRecord } from '@diststore/storage';
 
 import { CACHED_PAYLOAD_BYTES_MAX, RecordCache } from './record-cache.js';
+
+const MIB = 1024 * 1024;
 
 function record(version: number, payload: Buffer | string = 'value'): StoredRecord {
   return { version, expireAtMs: 7, contentType: 'text/plain', payload: Buffer.from(payload) };
@@ -19,6 +24,21 @@ describe('RecordCache', () => {
     expect(found).toEqual(record(1, Buffer.from([0, 0x7f, 0x80, 0xff])));
     found?.payload.fill(2);
     expect(records.get('a')).toEqual(record(1, Buffer.from([0, 0x7f, 0x80, 0xff])));
+  });
+
+  it('keeps no request alive for its content type', () => {
+    const records = new RecordCache(100_000_000).open();
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const before = process.memoryUsage().heapUsed;
+    for (let i = 0; i < 1000; i += 1) {
+      const head = `${i}`.padEnd(64 * 1024, 'x-padding') + 'Content-Type: application/octet-stream';
+      const contentType = head.slice(-24);
+      records.set(`${i}`, { ...record(1), contentType });
+    }
+    collect();
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(8 * MIB);
+    expect(records.get('999')?.contentType).toBe('application/octet-stream');
   });
 
   it('keeps what is asked for, and lets go of what is not', () => {

@@ -22,7 +22,8 @@ const ENTRY_OVERHEAD_BYTES = 200;
 
 /**
  * The payload is kept as a string of one character per byte. That is memory of its own, where a view would hold the
- * whole of what a client sent; and half of what a buffer of its own takes, which is four objects.
+ * whole of what a client sent; and half of what a buffer of its own takes, which is four objects. The content type is
+ * one that `ownText` made, for the same reason.
  */
 interface Entry {
   version: number;
@@ -58,6 +59,8 @@ export class RecordCache {
 export class CachedRecords {
   private young = new Map<string, Entry>();
   private old = new Map<string, Entry>();
+  /** What `ownText` made last: most records have the same. */
+  private lastText: string | undefined = undefined;
 
   constructor(
     private readonly isOff: boolean,
@@ -85,13 +88,13 @@ export class CachedRecords {
     const payload = bytes.toString('latin1');
     const entry = this.young.get(name);
     if (entry === undefined) {
-      this.add(name, { version, expireAtMs, contentType, payload });
+      this.add(name, { version, expireAtMs, contentType: this.ownText(contentType), payload });
       return;
     }
     this.added(payload.length - entry.payload.length);
     entry.version = version;
     entry.expireAtMs = expireAtMs;
-    entry.contentType = contentType;
+    if (entry.contentType !== contentType) entry.contentType = this.ownText(contentType);
     entry.payload = payload;
   }
 
@@ -109,6 +112,12 @@ export class CachedRecords {
   age(): void {
     this.old = this.young;
     this.young = new Map();
+  }
+
+  /** V8 may have made `text` a view into the whole head of a request. */
+  private ownText(text: string | undefined): string | undefined {
+    if (text !== this.lastText) this.lastText = text === undefined ? text : Buffer.from(text).toString();
+    return this.lastText;
   }
 
   private add(name: string, entry: Entry): void {
