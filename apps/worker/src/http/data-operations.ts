@@ -60,7 +60,7 @@ export class DataOperations {
   }
 
   /** Stores the request's body. */
-  async putBody(key: Buffer, request: BodyRequest, query: Query): Promise<Reply> {
+  putBody(key: Buffer, request: BodyRequest, query: Query): Promise<Reply> {
     const asked = writeRequestOf(request);
     const contentType = contentTypeOf(request);
     const expiry = expiryOf(query);
@@ -112,7 +112,7 @@ export class DataOperations {
   }
 
   /** Puts the request's body behind what is stored. */
-  async append(key: Buffer, request: BodyRequest): Promise<Reply> {
+  append(key: Buffer, request: BodyRequest): Promise<Reply> {
     const asked = writeRequestOf(request);
     const { conditions } = asked;
     return this.withValue(request, (value) =>

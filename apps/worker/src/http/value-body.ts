@@ -18,32 +18,61 @@ export interface BodyBound {
 }
 
 /**
- * @throws StoreError value-too-large, incomplete-body, request-timeout, unsupported-content-encoding, and
- *   too-many-requests when the budget has no room. `use` was not called then.
+ * @throws StoreError value-too-large, unsupported-content-encoding, and too-many-requests when the budget has no room,
+ *   here and now or as a rejection; rejects with incomplete-body and request-timeout. `use` was not called then.
  */
-export async function withBody<T>(
+export function withBody<T>(
   request: BodyRequest,
+  budget: BodyBudget,
+  bound: BodyBound,
+  use: (body: Buffer) => Promise<T>,
+): Promise<T> {
+  // Most of them by far, so without the promises that waiting for a body takes.
+  if (request instanceof WholeRequest) {
+    const body = wholeBody(request, bound);
+    return granted(budget, body.length, () => use(body));
+  }
+  const isChunked = request.headers['transfer-encoding'] !== undefined;
+  if (isChunked && request.headers.expect === undefined) return withChunks(request, budget, bound, use);
+  return withAnnounced(request, budget, bound, use);
+}
+
+async function withAnnounced<T>(
+  request: IncomingMessage,
   budget: BodyBudget,
   bound: BodyBound,
   use: (body: Buffer) => Promise<T>,
 ): Promise<T> {
   refuseEncodedBody(request);
   const { headers } = request;
-  const isChunked = headers['transfer-encoding'] !== undefined;
-  if (isChunked && headers.expect === undefined && !(request instanceof WholeRequest))
-    return withChunks(request, budget, bound, use);
   // Who waits for 100 Continue is rare enough to be granted the most that it may send.
-  const announced = isChunked ? bound.maxBytes : Number(headers['content-length'] ?? 0);
+  const announced =
+    headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : bound.maxBytes;
   // A body that is too large is refused by readBody, unread: it needs no room.
-  const taken = announced > bound.maxBytes ? 0 : announced;
-  budget.take(taken);
+  const bytes = announced > bound.maxBytes ? 0 : announced;
+  return granted(budget, bytes, () => readBody(request, bound).then(use));
+}
+
+/** Takes `bytes` until what `use` returns has settled. */
+function granted<T>(budget: BodyBudget, bytes: number, use: () => Promise<T>): Promise<T> {
+  budget.take(bytes);
+  let used: Promise<T>;
   try {
-    return await use(
-      request instanceof WholeRequest ? wholeBody(request, bound) : await readBody(request, bound),
-    );
-  } finally {
-    budget.give(taken);
+    used = use();
+  } catch (error) {
+    budget.give(bytes);
+    throw error;
   }
+  return used.then(
+    (result) => {
+      budget.give(bytes);
+      return result;
+    },
+    (error: unknown) => {
+      budget.give(bytes);
+      throw error;
+    },
+  );
 }
 
 async function withChunks<T>(
@@ -52,6 +81,7 @@ async function withChunks<T>(
   bound: BodyBound,
   use: (body: Buffer) => Promise<T>,
 ): Promise<T> {
+  refuseEncodedBody(request);
   const reservation = budget.open();
   try {
     return await use(await collect(request, bound, (bytes) => reservation.grow(bytes)));
