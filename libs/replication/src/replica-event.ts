@@ -8,8 +8,9 @@
  *    and the version of the last effect it held of that replica. A batch that fails ends the process.
  * 3. `send` is best effort: late, repeated, reordered and lost is all the same.
  * 4. After a turn of writes, `flush`. (Every other event flushes by itself.)
- * 5. When the host finds the clocks of its machine apart, every replica gets an event that says so (`clockSane` false)
- *    before any of them answers anything else. Asking `mayAnswer` with such a moment refuses, and changes nothing.
+ * 5. When the host finds the clocks of its machine apart, every replica gets an event at a moment that says so
+ *    (`clockSane` false) before any of them answers anything else. Asking `mayAnswer` with such a moment refuses, and
+ *    changes nothing.
  * 6. Proposals go to the master only once this process is registered: a disk that was rolled back is found there, and
  *    nothing must be decided in its name before.
  * 7. A replica that is to be erased gets its new name first: `installed` with the new incarnation and state `loading`,
@@ -33,7 +34,7 @@ import type { Chain } from './chain.js';
 import type { Counts, Entry, Op, Request, Seq } from './entry.js';
 import type { Message, SnapshotRow } from './message.js';
 
-/** Time as every event brings it. */
+/** When an event happens: told beside it, so that a host makes no second object of each event. */
 export interface Moment {
   /** Monotonic, of this machine, since any origin that lasts as long as the process. */
   readonly nowMs: number;
@@ -92,61 +93,59 @@ export type Decided =
   /** Nothing to write: a failed condition, or a delete of nothing. It is an answer to a read, and waits like one. */
   | { readonly type: 'answer'; readonly result: Uint8Array };
 
-export type ReplicaEvent = Moment &
-  (
-    | { readonly type: 'start' }
-    | { readonly type: 'tick'; readonly wallMs: number; readonly masterReachable: boolean }
-    | {
-        readonly type: 'write';
-        readonly client: Client;
-        readonly wallMs: number;
-        readonly request: Request | undefined;
-        readonly reads: Reads;
-        readonly command: (view: WriteView) => Decided;
-      }
-    | { readonly type: 'flush' }
-    | { readonly type: 'message'; readonly from: Member; readonly message: Message }
-    | {
-        readonly type: 'beacon';
-        readonly from: Pick<Member, 'worker' | 'store'>;
-        readonly leaseMs: number;
-        readonly item: BeaconItem;
-      }
-    | {
-        readonly type: 'beaconAccepted';
-        readonly from: Member;
-        readonly ver: Ver;
-        readonly sentAtMs: number;
-        readonly boot: number;
-      }
-    | { readonly type: 'persisted'; readonly number: number; readonly ver: Ver | null }
-    | { readonly type: 'configuration'; readonly configuration: Configuration }
-    | { readonly type: 'target'; readonly target: Target }
-    | { readonly type: 'proposalAnswer'; readonly proposalId: string; readonly decision: Decision }
-    /** The master did not answer in time, or does not take proposals now. */
-    | { readonly type: 'proposalFailed'; readonly proposalId: string }
-    /** Connecting to this worker was refused: nobody listens there. */
-    | { readonly type: 'refused'; readonly worker: WorkerIndex }
-    /** From now on configurations of older generations are refused. The host made `gen` durable before. */
-    | { readonly type: 'fence'; readonly gen: Generation }
-    | { readonly type: 'handover'; readonly to: WorkerIndex | undefined }
-    /** This worker is about to stop for a while: pass the primary role on, or leave the in-sync set. */
-    | { readonly type: 'shutdown' }
-    /** It goes on after all: takes writes, and the primary role, again. */
-    | { readonly type: 'stay' }
-    | { readonly type: 'confirm'; readonly token: number }
-    | { readonly type: 'logRead'; readonly worker: WorkerIndex; readonly entries: readonly Entry[] }
-    | { readonly type: 'snapshotOpened'; readonly snapshotId: number; readonly state: AppliedState }
-    | {
-        readonly type: 'snapshotRead';
-        readonly snapshotId: number;
-        readonly index: number;
-        readonly rows: readonly SnapshotRow[];
-        /** This chunk is the last. */
-        readonly done: boolean;
-      }
-    | { readonly type: 'snapshotFailed'; readonly snapshotId: number }
-  );
+export type ReplicaEvent =
+  | { readonly type: 'start' }
+  | { readonly type: 'tick'; readonly wallMs: number; readonly masterReachable: boolean }
+  | {
+      readonly type: 'write';
+      readonly client: Client;
+      readonly wallMs: number;
+      readonly request: Request | undefined;
+      readonly reads: Reads;
+      readonly command: (view: WriteView) => Decided;
+    }
+  | { readonly type: 'flush' }
+  | { readonly type: 'message'; readonly from: Member; readonly message: Message }
+  | {
+      readonly type: 'beacon';
+      readonly from: Pick<Member, 'worker' | 'store'>;
+      readonly leaseMs: number;
+      readonly item: BeaconItem;
+    }
+  | {
+      readonly type: 'beaconAccepted';
+      readonly from: Member;
+      readonly ver: Ver;
+      readonly sentAtMs: number;
+      readonly boot: number;
+    }
+  | { readonly type: 'persisted'; readonly number: number; readonly ver: Ver | null }
+  | { readonly type: 'configuration'; readonly configuration: Configuration }
+  | { readonly type: 'target'; readonly target: Target }
+  | { readonly type: 'proposalAnswer'; readonly proposalId: string; readonly decision: Decision }
+  /** The master did not answer in time, or does not take proposals now. */
+  | { readonly type: 'proposalFailed'; readonly proposalId: string }
+  /** Connecting to this worker was refused: nobody listens there. */
+  | { readonly type: 'refused'; readonly worker: WorkerIndex }
+  /** From now on configurations of older generations are refused. The host made `gen` durable before. */
+  | { readonly type: 'fence'; readonly gen: Generation }
+  | { readonly type: 'handover'; readonly to: WorkerIndex | undefined }
+  /** This worker is about to stop for a while: pass the primary role on, or leave the in-sync set. */
+  | { readonly type: 'shutdown' }
+  /** It goes on after all: takes writes, and the primary role, again. */
+  | { readonly type: 'stay' }
+  | { readonly type: 'confirm'; readonly token: number }
+  | { readonly type: 'logRead'; readonly worker: WorkerIndex; readonly entries: readonly Entry[] }
+  | { readonly type: 'snapshotOpened'; readonly snapshotId: number; readonly state: AppliedState }
+  | {
+      readonly type: 'snapshotRead';
+      readonly snapshotId: number;
+      readonly index: number;
+      readonly rows: readonly SnapshotRow[];
+      /** This chunk is the last. */
+      readonly done: boolean;
+    }
+  | { readonly type: 'snapshotFailed'; readonly snapshotId: number };
 
 /** One part of a `persist`, in order. */
 export type DurableWrite =

@@ -293,16 +293,16 @@ export class Replica implements BeaconSource {
 
   // ----------------------------------------------------------------------------------------------------------- events
 
-  step(event: ReplicaEvent): Effect[] {
+  step(event: ReplicaEvent, { nowMs, clockSane }: Moment): Effect[] {
     const s = this.state;
     if (s.failed) return [];
-    invariant(event.nowMs >= s.nowMs, 'time does not go back', { was: s.nowMs, is: event.nowMs });
-    s.nowMs = event.nowMs;
+    invariant(nowMs >= s.nowMs, 'time does not go back', { was: s.nowMs, is: nowMs });
+    s.nowMs = nowMs;
     const effects: Effect[] = [];
     s.effects = effects;
-    if (event.clockSane !== s.sane) {
-      if (!event.clockSane) this.onClockJump();
-      s.sane = event.clockSane;
+    if (clockSane !== s.sane) {
+      if (!clockSane) this.onClockJump();
+      s.sane = clockSane;
     }
     if (event.type === 'write') {
       this.writing.onWrite(event);

@@ -10,10 +10,9 @@ import {
 } from '@diststore/cluster';
 import type { Configuration, WorkerIndex } from '@diststore/cluster';
 import { decodeBeacon, decodeBeaconAnswer, encodeBeacon, encodeBeaconAnswer } from '@diststore/replication';
-import type { Beacon, BeaconItem, Effect } from '@diststore/replication';
+import type { Beacon, BeaconItem, Effect, ReplicaEvent } from '@diststore/replication';
 
 import { Beacons } from './beacons.js';
-import type { HostEvent } from './beacons.js';
 import type { Line } from './replica-network.js';
 
 const P = partitionId(1);
@@ -38,7 +37,7 @@ const NEWER: Configuration = {
 
 class Bench {
   readonly sent: { to: number; beacon: Beacon | undefined }[] = [];
-  readonly stepped: { partition: number; event: HostEvent }[] = [];
+  readonly stepped: { partition: number; event: ReplicaEvent }[] = [];
   readonly answers: Uint8Array[] = [];
   readonly malformed: string[] = [];
   readonly clocks = { jumpedAtMs: -Infinity };

@@ -24,11 +24,6 @@ import type {
 
 import type { Line, ReplicaNetwork, Sender } from './replica-network.js';
 
-type WithoutMoment<E> = E extends unknown ? Omit<E, 'nowMs' | 'clockSane'> : never;
-
-/** An event as a host names it; the moment is added where it is stepped. */
-export type HostEvent = WithoutMoment<ReplicaEvent>;
-
 /** What beacons need of the host's replicas. */
 export interface BeaconReplicas {
   /** All that run here. */
@@ -37,7 +32,7 @@ export interface BeaconReplicas {
   partners(): Iterable<WorkerIndex>;
   /** Of the replica that a beacon reaches, born now if it must be; undefined: there is none. */
   incarnationOf(partition: PartitionId): Member['incarnation'] | undefined;
-  step(partition: PartitionId, event: HostEvent): readonly Effect[];
+  step(partition: PartitionId, event: ReplicaEvent): readonly Effect[];
 }
 
 export interface BeaconsOptions {

@@ -27,7 +27,6 @@ import type {
   WriteView,
 } from '@diststore/replication';
 
-import type { HostEvent } from './beacons.js';
 import type { ClockSanity } from './clock-sanity.js';
 import type { CommitQueue, Persist } from './commit-queue.js';
 import { CLIENTS_MAX, WRITE_ATTEMPTS_MAX } from './limits.js';
@@ -100,19 +99,19 @@ export class ReplicaDriver {
   }
 
   /** Steps an event at this moment. Does nothing where there is no replica. */
-  tell(seat: Seat, event: HostEvent): readonly Effect[] {
-    return seat.replica === undefined ? [] : this.step(seat, { ...event, ...this.moment() });
+  tell(seat: Seat, event: ReplicaEvent): readonly Effect[] {
+    return seat.replica === undefined ? [] : this.step(seat, event, this.moment());
   }
 
-  step(seat: Seat, event: ReplicaEvent): readonly Effect[] {
+  step(seat: Seat, event: ReplicaEvent, moment: Moment): readonly Effect[] {
     const { replica } = seat;
     if (replica === undefined) return [];
     invariant(!this.isStepping, 'one event at a time', { partition: seat.partition, type: event.type });
     let effects: readonly Effect[];
     this.isStepping = true;
     try {
-      effects = replica.step(event);
-      for (const effect of effects) this.perform(seat, replica, effect, event.nowMs);
+      effects = replica.step(event, moment);
+      for (const effect of effects) this.perform(seat, replica, effect, moment.nowMs);
     } catch (error) {
       this.options.fatal(error);
       throw error;
@@ -136,11 +135,11 @@ export class ReplicaDriver {
     for (let attempt = 1; ; attempt += 1) {
       this.needsRead = undefined;
       const reads = call.read(replica.applied);
-      const { nowMs, clockSane } = this.moment();
-      call.startedMs ??= nowMs;
+      const moment = this.moment();
+      call.startedMs ??= moment.nowMs;
       const client = this.calls.add(call);
       const wallMs = seat.now(this.options.wallNowMs());
-      this.step(seat, { type: 'write', client, wallMs, request, reads, command, nowMs, clockSane });
+      this.step(seat, { type: 'write', client, wallMs, request, reads, command }, moment);
       if (!this.mustReadAgain(client)) break;
       if (attempt === WRITE_ATTEMPTS_MAX) {
         call.done({ type: 'retry-later' });

@@ -370,7 +370,7 @@ export class ReplicaHost {
     const wallMs = this.machine.wallNowMs();
     const masterReachable = options.isMasterReachable();
     for (const seat of this.running())
-      this.driver.step(seat, { type: 'tick', wallMs, masterReachable, ...moment });
+      this.driver.step(seat, { type: 'tick', wallMs, masterReachable }, moment);
     if (!moment.clockSane) {
       options.observer.clockJumped?.();
       options.log.warn(

@@ -1,10 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { partitionId, workerIndex } from '@diststore/cluster';
 import { APPLIED_NOTHING } from '@diststore/replication';
-import type { SnapshotRow } from '@diststore/replication';
+import type { ReplicaEvent, SnapshotRow } from '@diststore/replication';
 import { eventually } from '@diststore/testing';
 
-import type { HostEvent } from './beacons.js';
 import { SNAPSHOT_AGAIN_MS } from './limits.js';
 import { SnapshotSource } from './snapshot-source.js';
 import type { SnapshotReader } from './snapshot-source.js';
@@ -14,7 +13,7 @@ const TO = workerIndex(2);
 const ROW: SnapshotRow = { key: Buffer.from('k'), value: Buffer.alloc(99) };
 
 class Bench {
-  readonly told: HostEvent[] = [];
+  readonly told: ReplicaEvent[] = [];
   readonly noted: string[] = [];
   readonly reports: string[] = [];
   closed = 0;

@@ -8,9 +8,8 @@
  * damaged is still damaged, and each learner would be erased and sent all that comes before it over and over.
  */
 import type { PartitionId, WorkerIndex } from '@diststore/cluster';
-import type { AppliedState, SnapshotRow } from '@diststore/replication';
+import type { AppliedState, ReplicaEvent, SnapshotRow } from '@diststore/replication';
 
-import type { HostEvent } from './beacons.js';
 import { SNAPSHOT_AGAIN_MS } from './limits.js';
 import type { ReplicaObserver } from './replica-observer.js';
 
@@ -40,7 +39,7 @@ export interface SnapshotSourceOptions {
 }
 
 /** Tells the replica that asked. It ignores what it no longer waits for. */
-export type Tell = (event: HostEvent) => void;
+export type Tell = (event: ReplicaEvent) => void;
 
 interface Session {
   readonly partition: PartitionId;

@@ -17,12 +17,6 @@ import { Replica } from '../replica.js';
 import type { DurableWrite, Effect, ReplicaEvent } from '../replica-event.js';
 import { TIMINGS } from '../timing.js';
 
-type Event = ReplicaEvent extends infer E
-  ? E extends ReplicaEvent
-    ? Omit<E, 'nowMs' | 'clockSane'>
-    : never
-  : never;
-
 /** A replica that leads alone and has told nobody, as most do that never had a second one. */
 class SoleReplica {
   private readonly replica: Replica;
@@ -63,9 +57,9 @@ class SoleReplica {
     this.step({ type: 'start' });
   }
 
-  step(event: Event, clockSane = true): Effect[] {
+  step(event: ReplicaEvent, clockSane = true): Effect[] {
     this.nowMs += 1;
-    return this.replica.step({ ...event, nowMs: this.nowMs, clockSane });
+    return this.replica.step(event, { nowMs: this.nowMs, clockSane });
   }
 
   put(key: string): Effect[] {

@@ -5,7 +5,15 @@
  */
 import type { Admission, Decision, Member, Proposal } from '@diststore/cluster';
 import { Rules } from '@diststore/replication';
-import type { Effect, Peer, ReplicaEvent, ReplicaOptions, ReplicaState, Seq } from '@diststore/replication';
+import type {
+  Effect,
+  Moment,
+  Peer,
+  ReplicaEvent,
+  ReplicaOptions,
+  ReplicaState,
+  Seq,
+} from '@diststore/replication';
 
 import { ObservedReplica } from './observed-replica.js';
 import type { SeedOptions } from './run-seed.js';
@@ -57,8 +65,8 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     mistake: 'a secondary acknowledges an entry before it is durable',
     profile: 'crashes',
     Replica: class extends ObservedReplica {
-      override step(event: ReplicaEvent): Effect[] {
-        const effects = super.step(event);
+      override step(event: ReplicaEvent, moment: Moment): Effect[] {
+        const effects = super.step(event, moment);
         const appends = effects.some(
           (effect) => effect.type === 'persist' && effect.writes.some(({ type }) => type === 'append'),
         );
@@ -226,11 +234,11 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
       'of the writes sequenced for no log, which must go into one because the clocks came apart, one is lost',
     profile: 'growth',
     Replica: class extends ObservedReplica {
-      override step(event: ReplicaEvent): Effect[] {
+      override step(event: ReplicaEvent, moment: Moment): Effect[] {
         const { log, flushedTo } = this.state;
         const isUnlogged = log.last > flushedTo && log.at(log.last)?.bytes.length === 0;
-        if (isUnlogged && event.type !== 'write' && !event.clockSane) log.truncate(log.last - 1);
-        return super.step(event);
+        if (isUnlogged && event.type !== 'write' && !moment.clockSane) log.truncate(log.last - 1);
+        return super.step(event, moment);
       }
     },
   },

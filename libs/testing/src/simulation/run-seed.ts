@@ -55,7 +55,7 @@ function summary(value: object): string {
     if (v instanceof Uint8Array) return `${v.length} bytes`;
     if (name === 'store' || name === 'incarnation') return typeof v === 'string' ? v.slice(0, 4) : v;
     if (v instanceof Map) return [...(v as Map<unknown, unknown>).keys()];
-    if (name === 'clockSane' || name === 'bytes') return undefined;
+    if (name === 'bytes') return undefined;
     return v;
   });
   return short.length > 700 ? `${short.slice(0, 700)}…` : short;

@@ -32,6 +32,7 @@ import type {
   InstalledState,
   Message,
   Moment,
+  ReplicaEvent,
   Seq,
   Timing,
 } from '@diststore/replication';
@@ -47,7 +48,7 @@ import { SimulatedDisk } from './simulated-disk.js';
 import type { SimulatedMaster } from './simulated-master.js';
 import { SnapshotReader } from './snapshot-reader.js';
 import { Violation } from './violation.js';
-import type { Happening, WorkerHost } from './worker-host.js';
+import type { WorkerHost } from './worker-host.js';
 import type { World } from './world.js';
 
 export interface WorkerOptions {
@@ -518,13 +519,12 @@ export class SimulatedWorker implements WorkerHost {
 
   // ----------------------------------------------------------------------------------------------------- state machine
 
-  step(partition: number, happening: Happening, moment = this.moment()): readonly Effect[] {
+  step(partition: number, event: ReplicaEvent, moment = this.moment()): readonly Effect[] {
     const replica = this.replicas.get(partition);
     if (replica === undefined) return [];
-    const event = { ...happening, ...moment };
     let effects: Effect[];
     try {
-      effects = replica.step(event);
+      effects = replica.step(event, moment);
     } catch (error) {
       if (error instanceof InvariantError) throw new Violation(`INVARIANT on ${this.name}: ${error.message}`);
       throw error;

@@ -6,13 +6,6 @@ import type { Station } from './network.js';
 import type { ProcessLife } from './process-life.js';
 import type { WorkerView } from './worker-view.js';
 
-/** An event without the time, which the worker adds when it happens. */
-export type Happening = ReplicaEvent extends infer E
-  ? E extends unknown
-    ? Omit<E, keyof Moment>
-    : never
-  : never;
-
 export interface WorkerHost extends WorkerView, Station {
   readonly index: WorkerIndex;
   readonly life: ProcessLife;
@@ -23,5 +16,6 @@ export interface WorkerHost extends WorkerView, Station {
   /** A damaged record was met. */
   meetDamage(partition: number): void;
   heard(partition: number, configuration: Configuration): void;
-  step(partition: number, event: Happening): readonly Effect[];
+  /** At this moment. */
+  step(partition: number, event: ReplicaEvent): readonly Effect[];
 }
