@@ -4,7 +4,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { StoreError } from '@diststore/base';
 import { partitionId } from '@diststore/cluster';
 import type { Expiry, Result, WriteOperation } from '@diststore/data';
@@ -18,6 +18,7 @@ import {
   encodeRecord,
   expiredRange,
   MemoryStorage,
+  requestKey,
   stateKey,
 } from '@diststore/storage';
 import { FaultyStorage, ManualClock } from '@diststore/testing';
@@ -392,6 +393,39 @@ describe('ReplicatedPartition of a sole replica', () => {
     });
   });
 
+  describe('sweeps where nothing is written', () => {
+    const sweep = async (): Promise<void> => {
+      await sweepLeftovers();
+      while (await partition.sweepExpired());
+    };
+
+    it('read nothing until the next record expires', async () => {
+      await put(A, value('short'), { expireAtMs: 2000 });
+      await put(B, value('long'), { expireAtMs: 3000 });
+      // The second looks ahead.
+      for (let i = 0; i < 2; i += 1) await sweep();
+      const pages = jest.spyOn(storage, 'page');
+      clock.nowMs = 1999;
+      await sweep();
+      expect(pages).not.toHaveBeenCalled();
+      clock.nowMs = 2000;
+      await sweep();
+      expect([await rows(), await indexRows(), await textOf(B)]).toEqual([1, 1, 'long']);
+      clock.nowMs = 3000;
+      await sweep();
+      expect([await rows(), await indexRows()]).toEqual([0, 0]);
+    });
+
+    it('read again once something is', async () => {
+      await put(B, value('long'), { expireAtMs: 9000 });
+      for (let i = 0; i < 3; i += 1) await sweep();
+      await put(A, value('short'), { expireAtMs: 2000 });
+      clock.nowMs = 2000;
+      await sweep();
+      expect([await rows(), await indexRows()]).toEqual([1, 1]);
+    });
+  });
+
   describe('sweepLeftovers after a clear', () => {
     it('removes in bounded steps the rows and index rows of before, and leaves later ones', async () => {
       const keys = Array.from({ length: 600 }, (_unused, i) => value(`k${String(i).padStart(3, '0')}`));
@@ -592,6 +626,7 @@ describe('ReplicatedPartition of a sole replica', () => {
       clock.nowMs += 1;
       await put(B, value('2'));
       await sweepLeftovers();
+      expect(storage.getSync(requestKey(ID, FIRST.id))).toBeUndefined();
       expect(await partition.perform(ADD, FIRST)).toMatchObject({
         result: { number: '10' },
         repeated: false,

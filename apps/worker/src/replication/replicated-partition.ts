@@ -47,6 +47,8 @@ const NOTHING = Buffer.alloc(0);
 export class ReplicatedPartition implements Partition {
   readonly id: PartitionId;
   private readonly seat: Seat;
+  /** What the last sweep saw that found nothing expired: nothing expires before, while the data ends with that entry. */
+  private nothingDue: { readonly applied: Seq; readonly beforeMs: number } | undefined;
 
   constructor(
     private readonly host: ReplicaHost,
@@ -160,18 +162,35 @@ export class ReplicatedPartition implements Partition {
    * @throws as `perform`
    */
   async sweepExpired(): Promise<boolean> {
-    const { seat } = this;
-    if (seat.replica?.status.state !== 'ok') return false;
-    const due = await this.storage.page(expiredRange(this.id, seat.now(this.wallNowMs())), {
-      limit: SWEEP_ROWS_MAX,
-    });
-    if (due.entries.length === 0) return false;
+    const { seat, nothingDue } = this;
+    const { replica } = seat;
+    if (replica?.status.state !== 'ok') return false;
+    // Before looking: what is applied meanwhile may not be seen.
+    const { applied } = replica;
+    const nowMs = seat.now(this.wallNowMs());
+    const isIdle = nothingDue?.applied === applied;
+    if (isIdle && nowMs < nothingDue.beforeMs) return false;
+    const due = await this.storage.page(expiredRange(this.id, nowMs), { limit: SWEEP_ROWS_MAX });
+    if (due.entries.length === 0) {
+      // Where much is written there is no use in looking ahead.
+      this.nothingDue = { applied, beforeMs: isIdle ? await this.firstExpiryMs() : 0 };
+      return false;
+    }
     const removed = this.isPrimary
       ? await this.removeExpired(due.entries.map(({ key }) => parseExpiryKey(key)))
       : 0;
     const stale = this.staleIndexRows(due.entries);
     if (stale.length > 0) await this.storage.write(stale);
     return removed + stale.length > 0 && !due.done;
+  }
+
+  /** When the first record expires; Infinity: none does. */
+  private async firstExpiryMs(): Promise<number> {
+    const { entries } = await this.storage.page(expiredRange(this.id, Number.MAX_SAFE_INTEGER - 1), {
+      limit: 1,
+    });
+    const [first] = entries;
+    return first === undefined ? Infinity : parseExpiryKey(first.key).expireAtMs;
   }
 
   /**

@@ -47,6 +47,8 @@ export class Leftovers {
   private trimmedThrough: Seq | undefined = 0;
   /** Rows before this one are gone. */
   private requestsFrom: Buffer | undefined;
+  /** While the data ends with this entry no request is old enough: only writes make others older. */
+  private requestsSweptAt: Seq | undefined;
 
   constructor(
     private readonly storage: Storage,
@@ -90,6 +92,7 @@ export class Leftovers {
     this.isClearPending = false;
     this.trimmedThrough = undefined;
     this.requestsFrom = undefined;
+    this.requestsSweptAt = undefined;
   }
 
   /**
@@ -144,6 +147,8 @@ export class Leftovers {
 
   /** Older than REQUEST_TTL_MS by the partition's own clock, or further back than REQUEST_ENTRIES_MAX entries. */
   private async sweepRequests(underWay: AskUnderWay): Promise<boolean> {
+    if (this.requestsSweptAt !== undefined && this.stateOnDisk()?.applied === this.requestsSweptAt)
+      return false;
     const all = requestAgeRange(this.partition);
     const from = this.requestsFrom;
     const range: KeyRange = { gte: from ?? all.gte, lt: all.lt };
@@ -165,7 +170,10 @@ export class Leftovers {
       if (!touched.requests.has(requestId) && this.isResultOf(seq, result))
         ops.push({ type: 'del', key: result });
     }
-    if (last === undefined) return false;
+    if (last === undefined) {
+      this.requestsSweptAt = state.applied;
+      return false;
+    }
     this.requestsFrom = next(last);
     await this.storage.write(ops);
     return !page.done && page.entries.at(-1)?.key === last;
