@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { StoreError } from '@diststore/base';
 import { partitionId } from '@diststore/cluster';
 import type { Expiry, Result, WriteOperation } from '@diststore/data';
-import type { Request } from '@diststore/replication';
+import type { InstalledState, Request } from '@diststore/replication';
 import type { WriteOp } from '@diststore/storage';
 import {
   dataKey,
@@ -17,6 +17,7 @@ import {
   decodeState,
   encodeRecord,
   expiredRange,
+  expiryKey,
   MemoryStorage,
   requestKey,
   stateKey,
@@ -414,6 +415,21 @@ describe('ReplicatedPartition of a sole replica', () => {
       clock.nowMs = 3000;
       await sweep();
       expect([await rows(), await indexRows()]).toEqual([0, 0]);
+    });
+
+    it('read again when the replica was erased and came to the same entry with other data', async () => {
+      await put(B, value('kept'));
+      for (let i = 0; i < 3; i += 1) await sweep();
+      const record = { version: 1, expireAtMs: 2000, contentType: undefined, payload: value('short') };
+      await storage.write([
+        { type: 'put', key: dataKey(ID, A), value: encodeRecord(A, record) },
+        { type: 'put', key: expiryKey(ID, 2000, A), value: Buffer.alloc(0) },
+      ]);
+      const seat = host.seat(ID);
+      seat.installed = { ...(seat.installed as InstalledState) };
+      clock.nowMs = 2000;
+      await sweep();
+      expect([await rows(), await indexRows()]).toEqual([1, 0]);
     });
 
     it('read again once something is', async () => {

@@ -42,13 +42,20 @@ export interface StaleRecord {
   readonly lagMs: number;
 }
 
+/** An erased replica may come to the same entry again, with other data, but not as it was installed before. */
+interface Quiet {
+  readonly applied: Seq;
+  readonly installed: Seat['installed'];
+  readonly beforeMs: number;
+}
+
 const NOTHING = Buffer.alloc(0);
 
 export class ReplicatedPartition implements Partition {
   readonly id: PartitionId;
   private readonly seat: Seat;
-  /** What the last sweep saw that found nothing expired: nothing expires before, while the data ends with that entry. */
-  private nothingDue: { readonly applied: Seq; readonly beforeMs: number } | undefined;
+  /** What the last sweep saw that found nothing expired. Nothing expires `beforeMs` while the rest is as it was. */
+  private nothingDue: Quiet | undefined;
 
   constructor(
     private readonly host: ReplicaHost,
@@ -167,13 +174,14 @@ export class ReplicatedPartition implements Partition {
     if (replica?.status.state !== 'ok') return false;
     // Before looking: what is applied meanwhile may not be seen.
     const { applied } = replica;
+    const { installed } = seat;
     const nowMs = seat.now(this.wallNowMs());
-    const isIdle = nothingDue?.applied === applied;
+    const isIdle = nothingDue?.applied === applied && nothingDue.installed === installed;
     if (isIdle && nowMs < nothingDue.beforeMs) return false;
     const due = await this.storage.page(expiredRange(this.id, nowMs), { limit: SWEEP_ROWS_MAX });
     if (due.entries.length === 0) {
       // Where much is written there is no use in looking ahead.
-      this.nothingDue = { applied, beforeMs: isIdle ? await this.firstExpiryMs() : 0 };
+      this.nothingDue = { applied, installed, beforeMs: isIdle ? await this.firstExpiryMs() : 0 };
       return false;
     }
     const removed = this.isPrimary

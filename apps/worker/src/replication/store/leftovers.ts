@@ -147,8 +147,8 @@ export class Leftovers {
 
   /** Older than REQUEST_TTL_MS by the partition's own clock, or further back than REQUEST_ENTRIES_MAX entries. */
   private async sweepRequests(underWay: AskUnderWay): Promise<boolean> {
-    if (this.requestsSweptAt !== undefined && this.stateOnDisk()?.applied === this.requestsSweptAt)
-      return false;
+    const before = this.stateOnDisk()?.applied;
+    if (before !== undefined && before === this.requestsSweptAt) return false;
     const all = requestAgeRange(this.partition);
     const from = this.requestsFrom;
     const range: KeyRange = { gte: from ?? all.gte, lt: all.lt };
@@ -171,7 +171,8 @@ export class Leftovers {
         ops.push({ type: 'del', key: result });
     }
     if (last === undefined) {
-      this.requestsSweptAt = state.applied;
+      // Rows that came while the page was read may not be in it.
+      if (state.applied === before) this.requestsSweptAt = before;
       return false;
     }
     this.requestsFrom = next(last);
