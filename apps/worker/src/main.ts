@@ -5,4 +5,5 @@ import { setFlagsFromString } from 'node:v8';
 for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => process.exit(0));
 setFlagsFromString('--semi-space-growth-factor=1');
 setFlagsFromString('--no-allocation-site-pretenuring');
+setFlagsFromString('--no-parallel-scavenge');
 await import('./worker-program.js');

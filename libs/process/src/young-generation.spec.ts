@@ -24,6 +24,15 @@ function guesses(program: string): string[] {
   return said.split('\n').filter((line) => line.includes('AllocationSite'));
 }
 
+const ONE_THREAD = "require('v8').setFlagsFromString('--no-parallel-scavenge');";
+
+/** How long other threads have collected the young generation, in each collection. */
+function otherThreadsMs(program: string): number[] {
+  const args = ['--trace-gc', '--trace-gc-nvp', '-e', program];
+  const said = execFileSync(process.execPath, args, { encoding: 'utf8' });
+  return [...said.matchAll(/background\.scavenge\.parallel=([\d.]+)/g)].map(([, ms]) => Number(ms));
+}
+
 function youngMiB(program: string): number {
   return Number(execFileSync(process.execPath, ['-e', program], { encoding: 'utf8' }));
 }
@@ -39,6 +48,12 @@ describe('the young generation', () => {
   it('is where everything new is made', () => {
     expect(guesses(SURVIVE)).not.toEqual([]);
     expect(guesses(`${NO_GUESS}${SURVIVE}`)).toEqual([]);
+  });
+
+  it('is collected by one thread', () => {
+    const spentMs = otherThreadsMs(`${ONE_THREAD}${SURVIVE}`);
+    expect(spentMs).not.toEqual([]);
+    expect(spentMs.filter((ms) => ms > 0)).toEqual([]);
   });
 
   it('is released once, after three busy seconds in a row', () => {
