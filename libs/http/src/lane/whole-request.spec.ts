@@ -9,11 +9,13 @@ import { Duplex } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { wholeRequestIn } from './whole-request.js';
+import { WholeRequestReader } from './whole-request.js';
+import type { WholeRequest } from './whole-request.js';
 
-const read = (text: string): ReturnType<typeof wholeRequestIn> => wholeRequestIn(Buffer.from(text, 'latin1'));
+const reader = new WholeRequestReader();
+const read = (text: string): WholeRequest | undefined => reader.read(Buffer.from(text, 'latin1'));
 
-describe('wholeRequestIn', () => {
+describe('WholeRequestReader', () => {
   it('reads a request that is there from its first byte to its last', () => {
     const found = read(
       'PUT /put/a%2Fb?ttl=5 HTTP/1.1\r\nHost: x\r\nContent-Type:  text/plain \r\nContent-Length: 3\r\n\r\n\0\xff\n',
@@ -80,6 +82,35 @@ describe('wholeRequestIn', () => {
   ])('leaves %s to Node', (_what, text) => {
     expect(read(text)).toBeUndefined();
   });
+
+  it('reads header lines that repeat as it read them first', () => {
+    const lines = 'Host: x\r\nContent-Length: 2\r\n\r\n';
+    const first = read(`PUT /put/a HTTP/1.1\r\n${lines}ab`);
+    const second = read(`PUT /put/long HTTP/1.1\r\n${lines}cd`);
+    expect(second).toMatchObject({ method: 'PUT', url: '/put/long', body: Buffer.from('cd') });
+    expect(second?.headers).toBe(first?.headers);
+    expect(() => Object.assign(second?.headers as object, { host: 'y' })).toThrow(TypeError);
+  });
+
+  it.each([
+    ['a body that is too short', 'PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\na'],
+    ['a body that is too long', 'PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nabc'],
+    ['another version', 'PUT / HTTP/1.0\r\nHost: x\r\nContent-Length: 2\r\n\r\nab'],
+    ['a line too few', 'PUT / HTTP/1.1\r\nHost: x\r\n\r\nab'],
+    ['a large head', `PUT /${'a'.repeat(5000)} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab`],
+  ])('leaves %s to Node, behind a request that was read', (_what, text) => {
+    expect(read('PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab')).toBeDefined();
+    expect(read(text)).toBeUndefined();
+  });
+
+  it('keeps to the limit of the server', () => {
+    const small = new WholeRequestReader(40);
+    const lines = 'Host: x\r\n\r\n';
+    const get = (path: string): WholeRequest | undefined =>
+      small.read(Buffer.from(`GET ${path} HTTP/1.1\r\n${lines}`));
+    expect(get('/a')).toBeDefined();
+    expect(get(`/${'a'.repeat(20)}`)).toBeUndefined();
+  });
 });
 
 /** A connection that is fed by hand. */
@@ -90,7 +121,7 @@ class Wire extends Duplex {
   }
 }
 
-describe('wholeRequestIn and Node', () => {
+describe('WholeRequestReader and Node', () => {
   let node: Server;
   beforeAll(() => {
     node = createServer();
@@ -161,7 +192,7 @@ describe('wholeRequestIn and Node', () => {
     let taken = 0;
     await fc.assert(
       fc.asyncProperty(near, async (bytes) => {
-        const found = wholeRequestIn(bytes);
+        const found = reader.read(bytes);
         if (found === undefined) return;
         taken += 1;
         const { method, url, headers, body } = found;

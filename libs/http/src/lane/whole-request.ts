@@ -16,15 +16,17 @@ import type { Params } from '../route-table.js';
 
 /** Request line and headers together. More is left to Node's parser: it is rare, and may be too much. */
 const HEAD_BYTES_MAX = 4096;
+/** Header lines that a connection keeps to compare the next ones with. */
+const REMEMBERED_BYTES_MAX = 1024;
 const HEAD_END = '\r\n\r\n';
+const CARRIAGE_RETURN = 13;
+const LINE_FEED = 10;
 const SPACE = 32;
 
-/**
- * Origin form and no fragment: what request-target.ts leaves as it is. No tabs: Node's parser takes one around most
- * values, and refuses it after some.
- */
-const HEAD =
-  /^([A-Z]+) (\/[!"$-~]*) HTTP\/1\.1\r\n((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\x20-\x7e\x80-\xff]*\r\n)+)$/;
+/** Origin form and no fragment: what request-target.ts leaves as it is. */
+const REQUEST_LINE = /^([A-Z]+) (\/[!"$-~]*) HTTP\/1\.1$/;
+/** No tabs: Node's parser takes one around most values, and refuses it after some. */
+const HEADER_LINES = /^(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\x20-\x7e\x80-\xff]*\r\n)+$/;
 const LENGTH = /^\d{1,10}$/;
 
 export class WholeRequest implements CallRequest {
@@ -44,20 +46,63 @@ export class WholeRequest implements CallRequest {
   }
 }
 
+/** What the header lines of a request say. */
+interface ReadHeaders {
+  /** From the end of the request line to the body; a copy. */
+  readonly lines: Buffer;
+  readonly headers: IncomingHttpHeaders;
+  readonly bodyBytes: number;
+}
+
 /**
- * The request that `bytes` are, from the first to the last; undefined when Node's parser is to look at them.
- * @param headBytesMax what the server takes; more than HEAD_BYTES_MAX is never read here.
+ * Reads the requests of one connection, one after the other. Most clients send the same header lines with every
+ * request: those are compared instead of read again, and their headers are one object, which is frozen.
  */
-export function wholeRequestIn(bytes: Buffer, headBytesMax = HEAD_BYTES_MAX): WholeRequest | undefined {
-  const headEnd = bytes.indexOf(HEAD_END, 0, 'latin1');
-  if (headEnd === -1 || headEnd > Math.min(HEAD_BYTES_MAX, headBytesMax)) return undefined;
-  const [, method, url, lines] = HEAD.exec(bytes.toString('latin1', 0, headEnd + 2)) ?? [];
-  if (method === undefined || url === undefined || lines === undefined) return undefined;
-  const headers = headersIn(lines);
-  if (headers === undefined || !isPlain(headers)) return undefined;
-  const bodyStart = headEnd + HEAD_END.length;
-  if (bytes.length - bodyStart !== bodyBytes(headers)) return undefined;
-  return new WholeRequest(method, url, headers, bytes.subarray(bodyStart));
+export class WholeRequestReader {
+  private last: ReadHeaders | undefined = undefined;
+
+  /** @param headBytesMax what the server takes; more than HEAD_BYTES_MAX is never read here. */
+  constructor(private readonly headBytesMax = HEAD_BYTES_MAX) {}
+
+  /** The request that `bytes` are, from the first to the last; undefined when Node's parser is to look at them. */
+  read(bytes: Buffer): WholeRequest | undefined {
+    const lineEnd = bytes.indexOf(CARRIAGE_RETURN);
+    const head = this.repeated(bytes, lineEnd) ?? this.readHeaders(bytes, lineEnd);
+    if (head === undefined) return undefined;
+    const bodyStart = lineEnd + head.lines.length;
+    if (bytes.length - bodyStart !== head.bodyBytes || bodyStart > this.bodyStartMax) return undefined;
+    const [, method, url] = REQUEST_LINE.exec(bytes.toString('latin1', 0, lineEnd)) ?? [];
+    if (method === undefined || url === undefined) return undefined;
+    return new WholeRequest(method, url, head.headers, bytes.subarray(bodyStart));
+  }
+
+  private get bodyStartMax(): number {
+    return Math.min(HEAD_BYTES_MAX, this.headBytesMax) + HEAD_END.length;
+  }
+
+  private repeated(bytes: Buffer, lineEnd: number): ReadHeaders | undefined {
+    const { last } = this;
+    if (last === undefined) return undefined;
+    const { lines } = last;
+    const to = lineEnd + lines.length;
+    // Equal bytes end with the first empty line here as they did there.
+    if (lineEnd === -1 || to > bytes.length) return undefined;
+    return bytes.compare(lines, 0, lines.length, lineEnd, to) === 0 ? last : undefined;
+  }
+
+  private readHeaders(bytes: Buffer, lineEnd: number): ReadHeaders | undefined {
+    const headEnd = bytes.indexOf(HEAD_END, 0, 'latin1');
+    // With the end of the request line before that of the head there is at least one header.
+    if (headEnd === -1 || headEnd === lineEnd || headEnd > HEAD_BYTES_MAX) return undefined;
+    if (bytes[lineEnd + 1] !== LINE_FEED) return undefined;
+    const text = bytes.toString('latin1', lineEnd + 2, headEnd + 2);
+    const headers = HEADER_LINES.test(text) ? headersIn(text) : undefined;
+    if (headers === undefined || !isPlain(headers)) return undefined;
+    const lines = Buffer.from(bytes.subarray(lineEnd, headEnd + HEAD_END.length));
+    const read = { lines, headers: Object.freeze(headers), bodyBytes: bodyBytesOf(headers) };
+    if (lines.length <= REMEMBERED_BYTES_MAX) this.last = read;
+    return read;
+  }
 }
 
 /** By name in lower case; undefined when one occurs twice, for which there are rules, or has a name that objects have. */
@@ -102,7 +147,7 @@ function isPlain(headers: IncomingHttpHeaders): boolean {
 }
 
 /** -1: that is no length. */
-function bodyBytes(headers: IncomingHttpHeaders): number {
+function bodyBytesOf(headers: IncomingHttpHeaders): number {
   const length = headers['content-length'];
   if (length === undefined) return 0;
   return LENGTH.test(length) ? Number(length) : -1;
