@@ -32,11 +32,6 @@ export class ByteWriter {
     return this.bytes.slice(0, this.at);
   }
 
-  /** What was written, as a view of the writer's own memory: good until it is used again. */
-  written(): Uint8Array {
-    return this.bytes.subarray(0, this.at);
-  }
-
   /** A copy; if it is small, in a slab that it shares with others of its time. */
   finishInto(slab: Slab): Uint8Array {
     return slab.copyOf(this.bytes, this.at);

@@ -4,7 +4,7 @@
  * An entry's bytes include the chain of the entry before it, and its own chain is the hash of its bytes. Equal chains
  * at one sequence number therefore mean equal logs up to there, but for accidents of one in 2^64. It guards against
  * faults and programming errors, not against an adversary. (What a sole replica wrote without a log counts by place and
- * time alone: see makeUnlogged.)
+ * time alone: see chainOfPlace.)
  *
  * The hash is MurmurHash3_x86_128 (Austin Appleby, public domain) with seed 0, of which the first 64 bits are kept:
  * 32-bit multiplications are what a JavaScript engine does fast, and the 128-bit form has four lanes to keep it busy.
@@ -69,6 +69,40 @@ export function chainOf(bytes: Uint8Array): Chain {
   h4 = finish(h4);
   h1 = (h1 + h2 + h3 + h4) | 0;
   return { hi: h1 >>> 0, lo: (h2 + h1) >>> 0 };
+}
+
+/** What an entry's place in its log is, and its time. */
+export interface Place {
+  readonly ver: { readonly gen: number; readonly epoch: number };
+  readonly seq: number;
+  readonly timestampMs: number;
+  readonly previous: Chain;
+}
+
+/**
+ * For an entry that has no bytes: of its place and time instead. Each half is MurmurHash3_x86_32, over the same words
+ * from another seed.
+ */
+export function chainOfPlace(place: Place): Chain {
+  return { hi: placeHash(0, place), lo: placeHash(1, place) };
+}
+
+function placeHash(seed: number, { ver, seq, timestampMs, previous }: Place): number {
+  let h = addNumber(addNumber(seed, ver.gen), ver.epoch);
+  h = addNumber(addNumber(h, seq), timestampMs);
+  return finish(addWord(addWord(h, previous.hi), previous.lo) ^ PLACE_BYTES) >>> 0;
+}
+
+const PLACE_BYTES = 40;
+const TWO_32 = 4_294_967_296;
+
+/** A whole number from 0 to 2^53 - 1, as two words. */
+function addNumber(h: number, value: number): number {
+  return addWord(addWord(h, value / TWO_32), value);
+}
+
+function addWord(h: number, word: number): number {
+  return (Math.imul(rotate(h ^ mix(word, 0xcc9e2d51, 15, 0x1b873593), 13), 5) + 0xe6546b64) | 0;
 }
 
 function rotate(x: number, by: number): number {

@@ -33,7 +33,7 @@
 import { invariant } from '@diststore/base';
 
 import { ByteReader, ByteWriter, Malformed, Slab } from './byte-codec.js';
-import { chainOf, sameChain } from './chain.js';
+import { chainOf, chainOfPlace, sameChain } from './chain.js';
 import type { Chain } from './chain.js';
 import {
   CONTENT_TYPE_BYTES_MAX,
@@ -127,10 +127,12 @@ const NO_BYTES = new Uint8Array(0);
 
 /** REQUIRES: keys, content types and counts within their bounds; the buffers never change again. */
 export function makeEntry(fields: EntryFields): Entry {
+  const { ver, seq, timestampMs, previous, request } = fields;
   const out = scratch.reset();
-  writeHead(out, fields);
+  out.u8(FORMAT).u8(request === undefined ? 0 : FLAG_REQUEST);
+  out.u64(ver.gen).u64(ver.epoch).u64(seq).u64(timestampMs).chain(previous);
   out.u64(fields.counts.keys).u64(fields.counts.bytes);
-  if (fields.request !== undefined) out.hex(fields.request.id).chain(fields.request.fingerprint);
+  if (request !== undefined) out.hex(request.id).chain(request.fingerprint);
   out.block(fields.result).u32(fields.ops.length);
   for (const op of fields.ops) writeOp(out, op);
   const bytes = out.finishInto(slab);
@@ -139,18 +141,10 @@ export function makeEntry(fields: EntryFields): Entry {
 
 /**
  * As `makeEntry`, for an entry that goes into the data at once and never into a log or to another replica. Nobody will
- * ever compare its bytes, so they are not made, which is a tenth of what a write costs. Its chain is that of the layout
- * before the counts: of its place and time.
+ * ever compare its bytes, so they are not made, which is a tenth of what a write costs.
  */
 export function makeUnlogged(fields: EntryFields): Entry {
-  const head = scratch.reset();
-  writeHead(head, fields);
-  return entryOf(fields, sizeOf(fields), NO_BYTES, chainOf(head.written()));
-}
-
-function writeHead(out: ByteWriter, { ver, seq, timestampMs, previous, request }: EntryFields): void {
-  out.u8(FORMAT).u8(request === undefined ? 0 : FLAG_REQUEST);
-  out.u64(ver.gen).u64(ver.epoch).u64(seq).u64(timestampMs).chain(previous);
+  return entryOf(fields, sizeOf(fields), NO_BYTES, chainOfPlace(fields));
 }
 
 /** One place for all of them, so that they are of one shape. */
