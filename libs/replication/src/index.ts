@@ -48,6 +48,7 @@ export type {
   Effect,
   FinishedRequest,
   Moment,
+  ReadRecords,
   Reads,
   ReplicaEvent,
   Reply,

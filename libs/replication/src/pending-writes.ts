@@ -83,7 +83,8 @@ export class PendingWrites {
     let at = waiters.length;
     // Behind the newest, but for somebody who asks again for what is under way.
     while (at > this.taken && (waiters[at - 1]?.seq ?? 0) > seq) at -= 1;
-    waiters.splice(at, 0, { seq, client, repeated });
+    if (at === waiters.length) waiters.push({ seq, client, repeated });
+    else waiters.splice(at, 0, { seq, client, repeated });
   }
 
   /** Those that wait for `seq`. REQUIRES: entries in their order; nobody waits for an earlier one any more. */

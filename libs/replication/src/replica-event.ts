@@ -52,12 +52,18 @@ export interface StoredRecord {
   readonly payload: Uint8Array;
 }
 
+/** By `keyName`; null: no row. Rows that are expired or cleared are passed as found. */
+export interface ReadRecords {
+  get(name: string): StoredRecord | null | undefined;
+  /** What `keyName` says of this key, for a host that had to find it out. */
+  nameOf?(key: Uint8Array): string | undefined;
+}
+
 /** What the host found on disk for a write, before it handed the write over. */
 export interface Reads {
   /** `Replica.applied` when the reading began. */
   readonly appliedSeq: Seq;
-  /** By `keyName`; null: no row. Rows that are expired or cleared are passed as found. */
-  readonly records: Pick<ReadonlyMap<string, StoredRecord | null>, 'get'>;
+  readonly records: ReadRecords;
   /** The row of this request id in the duplicate table. */
   readonly finished?: FinishedRequest | undefined;
 }

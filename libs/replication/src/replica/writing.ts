@@ -19,6 +19,7 @@ import type {
   Client,
   Decided,
   DurableWrite,
+  ReadRecords,
   Reads,
   ReplicaEvent,
   StoredRecord,
@@ -32,7 +33,7 @@ import { verOf } from './replica-state.js';
 import type { ReplicaState } from './replica-state.js';
 import type { Rules } from './rules.js';
 
-const NO_RECORDS: Reads['records'] = new Map();
+const NO_RECORDS: ReadRecords = new Map();
 
 /** The newest prepared state, of which a command sees what it asks for: pending first, then what was read. */
 class PreparedView implements WriteView {
@@ -48,13 +49,13 @@ class PreparedView implements WriteView {
     readonly clockMs: number,
     readonly counts: Counts,
     private readonly pending: PendingWrites,
-    private readonly records: Reads['records'],
+    private readonly records: ReadRecords,
   ) {
     this.dependsOn = pending.preparedClear;
   }
 
   get(key: Uint8Array): StoredRecord | undefined {
-    const name = keyName(key);
+    const name = this.records.nameOf?.(key) ?? keyName(key);
     this.lastKey = key;
     this.lastName = name;
     const pending = this.pending.newest(name);

@@ -1,6 +1,6 @@
 /** What a replica's rows say about keys and requests: the reading side of `Reads`. */
 import { isStoreError, StoreError } from '@diststore/base';
-import type { FinishedRequest, Reads, RequestId, Seq } from '@diststore/replication';
+import type { FinishedRequest, ReadRecords, Reads, RequestId, Seq } from '@diststore/replication';
 import { dataKey, decodeFinished, decodeRecord, requestKey } from '@diststore/storage';
 import type { FinishedRequestRow, Storage, StoredRecord } from '@diststore/storage';
 
@@ -81,23 +81,28 @@ export function readForWrite(
 function recordsOf(
   keys: readonly Buffer[],
   find: (key: Buffer, name: string) => StoredRecord | null,
-): Reads['records'] {
+): ReadRecords {
   const [only] = keys;
   if (only === undefined || keys.length > 1)
     return new Map(keys.map((key) => [nameOf(key), find(key, nameOf(key))]));
   const name = nameOf(only);
-  return new OneRecord(name, find(only, name));
+  return new OneRecord(only, name, find(only, name));
 }
 
 /** Nearly all writes have one key, for which a map would be much ado. */
-class OneRecord {
+class OneRecord implements ReadRecords {
   constructor(
+    private readonly key: Uint8Array,
     private readonly name: string,
     private readonly record: StoredRecord | null,
   ) {}
 
   get(asked: string): StoredRecord | null | undefined {
     return asked === this.name ? this.record : undefined;
+  }
+
+  nameOf(key: Uint8Array): string | undefined {
+    return key === this.key ? this.name : undefined;
   }
 }
 
