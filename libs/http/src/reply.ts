@@ -36,7 +36,12 @@ export class Reply {
 
   /** @throws TypeError when `value` has no JSON form (a bigint, a cycle). */
   static json(status: number, value: unknown, headers: ReplyHeaders = NO_HEADERS): Reply {
-    return new Reply(status, [...JSON_TYPE, ...headers], JSON.stringify(value));
+    return Reply.jsonText(status, JSON.stringify(value), headers);
+  }
+
+  /** @param json is sent as it is. */
+  static jsonText(status: number, json: string, headers: ReplyHeaders = NO_HEADERS): Reply {
+    return new Reply(status, [...JSON_TYPE, ...headers], json);
   }
 
   static text(status: number, text: string, headers: ReplyHeaders = NO_HEADERS): Reply {
