@@ -50,10 +50,16 @@ describe('bodies within the budget', () => {
     budget = new BodyBudget(50);
     used = [];
     server = createServer((request: IncomingMessage, response) => {
-      outcome = withBody(request, budget, bound, (body) => {
-        used.push(budget.bytes);
-        return Promise.resolve(body);
-      });
+      outcome = withBody(
+        request,
+        budget,
+        bound,
+        (body) => {
+          used.push(budget.bytes);
+          return Promise.resolve(body);
+        },
+        (body) => body,
+      );
       outcome.then(
         (body) => response.end(body),
         (error: unknown) => response.writeHead(500).end((error as { code: string }).code),

@@ -11,7 +11,7 @@ import type { Request } from '@diststore/replication';
 
 import { MapFollower } from '../cluster/map-follower.js';
 import { type Consistency, CONSISTENCIES } from '../data/consistency.js';
-import type { Found, Keyspace } from '../data/keyspace.js';
+import type { Done, Found, Keyspace } from '../data/keyspace.js';
 import type { WorkerConfig } from '../worker.options.js';
 import { KEYSPACE, WORKER_CONFIG } from '../worker.tokens.js';
 import { keyNotFound, type ReadRequest, valueReply, writeReply } from './answers.js';
@@ -64,18 +64,16 @@ export class DataOperations {
     const asked = writeRequestOf(request);
     const contentType = contentTypeOf(request);
     const expiry = expiryOf(query);
-    return this.withValue(request, (value) => {
-      const { conditions } = asked;
-      return this.write(key, asked, {
-        type: 'put',
-        key,
-        value,
-        contentType,
-        expiry,
-        conditions,
-        returnOld: false,
-      });
-    });
+    const { conditions } = asked;
+    return this.writeValue(key, asked, request, (value) => ({
+      type: 'put',
+      key,
+      value,
+      contentType,
+      expiry,
+      conditions,
+      returnOld: false,
+    }));
   }
 
   /** Stores a value that came in the URL. The request must not have a body as well. */
@@ -115,9 +113,7 @@ export class DataOperations {
   append(key: Buffer, request: BodyRequest): Promise<Reply> {
     const asked = writeRequestOf(request);
     const { conditions } = asked;
-    return this.withValue(request, (value) =>
-      this.write(key, asked, { type: 'append', key, value, conditions }),
-    );
+    return this.writeValue(key, asked, request, (value) => ({ type: 'append', key, value, conditions }));
   }
 
   /** Gives the value another lifetime. @throws StoreError bad-parameter: no lifetime is given. */
@@ -150,18 +146,32 @@ export class DataOperations {
   }
 
   private write(key: Buffer, asked: WriteRequest, operation: WriteOperation): Promise<Reply> {
-    const request = this.requestOf(asked, operation);
-    return this.keyspace.perform(operation, request).then((done) => writeReply(key, done, asked.minimal));
+    return this.perform(asked, operation).then((done) => writeReply(key, done, asked.minimal));
+  }
+
+  /** Writes what `operationOf` makes of the request's body. */
+  private writeValue(
+    key: Buffer,
+    asked: WriteRequest,
+    request: BodyRequest,
+    operationOf: (value: Buffer) => WriteOperation,
+  ): Promise<Reply> {
+    return withBody(
+      request,
+      this.budget,
+      { maxBytes: this.config.maxValueBytes, setting: 'maxValueBytes' },
+      (value) => this.perform(asked, operationOf(value)),
+      (done) => writeReply(key, done, asked.minimal),
+    );
+  }
+
+  private perform(asked: WriteRequest, operation: WriteOperation): Promise<Done> {
+    return this.keyspace.perform(operation, this.requestOf(asked, operation));
   }
 
   private requestOf({ idempotencyKey }: WriteRequest, operation: WriteOperation): Request | undefined {
     if (idempotencyKey === undefined) return undefined;
     return requestOf(idempotencyKey, this.follower.required().settings.clusterId, operation);
-  }
-
-  private withValue<T>(request: BodyRequest, use: (value: Buffer) => Promise<T>): Promise<T> {
-    const bound = { maxBytes: this.config.maxValueBytes, setting: 'maxValueBytes' };
-    return withBody(request, this.budget, bound, use);
   }
 
   private answer(key: Buffer, { record, holders }: Found, asked: ReadRequest, response: CallResponse): Reply {

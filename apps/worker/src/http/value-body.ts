@@ -2,7 +2,8 @@
  * Reads the body of a request within the budget of this process. A body that announces its length is granted as a
  * whole before any of it is read; a chunked one is granted piece by piece, so that a small one costs what it has.
  *
- * The body stays granted until `use` has settled: what is stored is held until it is stored.
+ * The body stays granted until `use` has settled: what is stored is held until it is stored. What `finish` makes of the
+ * result then needs it no more.
  */
 import type { IncomingMessage } from 'node:http';
 
@@ -21,28 +22,31 @@ export interface BodyBound {
  * @throws StoreError value-too-large, unsupported-content-encoding, and too-many-requests when the budget has no room,
  *   here and now or as a rejection; rejects with incomplete-body and request-timeout. `use` was not called then.
  */
-export function withBody<T>(
+export function withBody<T, R>(
   request: BodyRequest,
   budget: BodyBudget,
   bound: BodyBound,
   use: (body: Buffer) => Promise<T>,
-): Promise<T> {
+  finish: (used: T) => R,
+): Promise<R> {
   // Most of them by far, so without the promises that waiting for a body takes.
   if (request instanceof WholeRequest) {
     const body = wholeBody(request, bound);
-    return granted(budget, body.length, () => use(body));
+    return granted(budget, body.length, () => use(body), finish);
   }
   const isChunked = request.headers['transfer-encoding'] !== undefined;
-  if (isChunked && request.headers.expect === undefined) return withChunks(request, budget, bound, use);
-  return withAnnounced(request, budget, bound, use);
+  if (isChunked && request.headers.expect === undefined)
+    return withChunks(request, budget, bound, use).then(finish);
+  return withAnnounced(request, budget, bound, use, finish);
 }
 
-async function withAnnounced<T>(
+async function withAnnounced<T, R>(
   request: IncomingMessage,
   budget: BodyBudget,
   bound: BodyBound,
   use: (body: Buffer) => Promise<T>,
-): Promise<T> {
+  finish: (used: T) => R,
+): Promise<R> {
   refuseEncodedBody(request);
   const { headers } = request;
   // Who waits for 100 Continue is rare enough to be granted the most that it may send.
@@ -50,11 +54,16 @@ async function withAnnounced<T>(
     headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : bound.maxBytes;
   // A body that is too large is refused by readBody, unread: it needs no room.
   const bytes = announced > bound.maxBytes ? 0 : announced;
-  return granted(budget, bytes, () => readBody(request, bound).then(use));
+  return granted(budget, bytes, () => readBody(request, bound).then(use), finish);
 }
 
 /** Takes `bytes` until what `use` returns has settled. */
-function granted<T>(budget: BodyBudget, bytes: number, use: () => Promise<T>): Promise<T> {
+function granted<T, R>(
+  budget: BodyBudget,
+  bytes: number,
+  use: () => Promise<T>,
+  finish: (used: T) => R,
+): Promise<R> {
   budget.take(bytes);
   let used: Promise<T>;
   try {
@@ -66,7 +75,7 @@ function granted<T>(budget: BodyBudget, bytes: number, use: () => Promise<T>): P
   return used.then(
     (result) => {
       budget.give(bytes);
-      return result;
+      return finish(result);
     },
     (error: unknown) => {
       budget.give(bytes);

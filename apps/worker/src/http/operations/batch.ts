@@ -56,8 +56,8 @@ export class Batch {
       request,
       this.budget,
       { maxBytes: BATCH_BYTES_MAX, setting: 'BATCH_BYTES_MAX' },
-      async (body) => {
-        const results = await this.perform(operationsFrom(body), idempotencyKey);
+      async (body) => this.perform(operationsFrom(body), idempotencyKey),
+      (results) => {
         const reply = Reply.json(200, { atomic: false, results });
         this.budget.takeUntilSent(reply.body?.length ?? 0, response);
         return reply;

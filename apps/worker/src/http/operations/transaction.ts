@@ -38,15 +38,24 @@ export class Transactions {
   async run(request: IncomingMessage, response: ServerResponse): Promise<Reply> {
     const idempotencyKey = idempotencyKeyOf(request.headers);
     const bound = { maxBytes: TRANSACTION_BYTES_MAX, setting: 'TRANSACTION_BYTES_MAX' };
-    return withBody(request, this.budget, bound, async (body) => {
-      const transaction = transactionFrom(body);
-      const { clusterId, placement } = this.follower.required().settings;
-      if (placement === 'hashed') checkOneSlot(transaction);
-      const id = idempotencyKey === undefined ? undefined : requestOf(idempotencyKey, clusterId, transaction);
-      const reply = replyOf(transaction, await this.keyspace.perform(transaction, id));
-      this.budget.takeUntilSent(reply.body?.length ?? 0, response);
-      return reply;
-    });
+    return withBody(
+      request,
+      this.budget,
+      bound,
+      async (body) => {
+        const transaction = transactionFrom(body);
+        const { clusterId, placement } = this.follower.required().settings;
+        if (placement === 'hashed') checkOneSlot(transaction);
+        const id =
+          idempotencyKey === undefined ? undefined : requestOf(idempotencyKey, clusterId, transaction);
+        return { transaction, done: await this.keyspace.perform(transaction, id) };
+      },
+      ({ transaction, done }) => {
+        const reply = replyOf(transaction, done);
+        this.budget.takeUntilSent(reply.body?.length ?? 0, response);
+        return reply;
+      },
+    );
   }
 }
 
