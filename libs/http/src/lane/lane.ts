@@ -218,12 +218,13 @@ class LaneConnection implements Writer {
   private readonly onSent = (): void => {
     // What is left to do is onClose's.
     if (this.socket.destroyed) return;
-    this.finish();
+    const nowMs = performance.now();
+    this.finish(nowMs);
     if (this.closes || this.isEnded) {
       this.socket.destroySoon();
       return;
     }
-    this.idleSinceMs = performance.now();
+    this.idleSinceMs = nowMs;
     const { held } = this;
     if (held === undefined) return;
     this.held = undefined;
@@ -231,11 +232,11 @@ class LaneConnection implements Writer {
     this.onData(held);
   };
 
-  private finish(): void {
+  private finish(nowMs: number): void {
     const { response } = this;
     this.response = undefined;
     this.socket.isAnswering = false;
-    response?.over();
+    response?.over(nowMs);
   }
 
   private readonly onEnd = (): void => {
@@ -245,7 +246,7 @@ class LaneConnection implements Writer {
 
   private readonly onClose = (): void => {
     this.lane.forget(this);
-    this.finish();
+    this.finish(performance.now());
   };
 
   private readonly onError = (): void => {
