@@ -8,3 +8,4 @@ export { addInt64, INT64_MAX, INT64_MIN, parseInt64, toInt64 } from './int64.js'
 export type { Int64 } from './int64.js';
 export { invariant, InvariantError, unreachable } from './invariant.js';
 export { VERSION } from './version.js';
+export { numberOfWords } from './words.js';

@@ -2,6 +2,8 @@
  * Reads what PieceWriter wrote, from one buffer. What it returns are views. Nothing that is announced is believed:
  * bytes that do not fit or mean nothing throw `Malformed`, which every decoder catches at its door.
  */
+import { numberOfWords } from '@diststore/base';
+
 import { CONTENT_TYPE_BYTES_MAX, KEY_BYTES_MAX } from './limits.js';
 import { NO_CONTENT_TYPE } from './piece-writer.js';
 
@@ -52,7 +54,7 @@ export class PieceReader {
 
   u64(): number {
     const at = this.take(8);
-    const value = this.bytes.readUInt32BE(at) * 2 ** 32 + this.bytes.readUInt32BE(at + 4);
+    const value = numberOfWords(this.bytes.readUInt32BE(at), this.bytes.readUInt32BE(at + 4));
     if (!Number.isSafeInteger(value)) throw new Malformed('a number is above 2^53 - 1');
     return value;
   }

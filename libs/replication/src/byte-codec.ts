@@ -2,7 +2,7 @@
  * Reading and writing bytes without Node: big endian, bounded, and silent about nothing. A reader that meets bytes it
  * cannot mean throws `Malformed`, which each decoder of this library catches at its door and turns into an answer.
  */
-import { invariant } from '@diststore/base';
+import { invariant, numberOfWords } from '@diststore/base';
 
 import type { Chain } from './chain.js';
 
@@ -182,7 +182,7 @@ export class ByteReader {
 
   u64(): number {
     const at = this.take(8);
-    const value = this.view.getUint32(at) * TWO_32 + this.view.getUint32(at + 4);
+    const value = numberOfWords(this.view.getUint32(at), this.view.getUint32(at + 4));
     if (!Number.isSafeInteger(value)) throw new Malformed('a number is above 2^53 - 1');
     return value;
   }

@@ -2,7 +2,7 @@
  * Unsigned 64-bit integers as two 32-bit halves: the values are sequence numbers and milliseconds, all below 2^53,
  * and BigInt would cost more than the rest of the record.
  */
-import { invariant } from '@diststore/base';
+import { invariant, numberOfWords } from '@diststore/base';
 
 const HIGH = 0x1_0000_0000;
 
@@ -15,5 +15,5 @@ export function writeU64(target: Buffer, value: number, offset: number): void {
 
 /** More than 2^53 - 1 only when the bytes are damaged; the caller's checksum has excluded that. */
 export function readU64(source: Buffer, offset: number): number {
-  return source.readUInt32BE(offset) * HIGH + source.readUInt32BE(offset + 4);
+  return numberOfWords(source.readUInt32BE(offset), source.readUInt32BE(offset + 4));
 }

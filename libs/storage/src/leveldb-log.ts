@@ -21,6 +21,8 @@
  *
  * Not detectable: damage inside the last record (but in its length), which looks just like an incomplete one.
  */
+import { numberOfWords } from '@diststore/base';
+
 import { crc32c, crc32cOfNext, unmask } from './crc32c.js';
 
 const BLOCK_BYTES = 32 * 1024;
@@ -170,6 +172,6 @@ function leadsToEnd(log: Buffer, offset: number): boolean {
 
 function batchOf(payload: Buffer): { sequence: number; count: number } | undefined {
   if (payload.length < BATCH_HEADER_BYTES) return undefined;
-  const sequence = payload.readUInt32LE(0) + payload.readUInt32LE(4) * 0x1_0000_0000;
+  const sequence = numberOfWords(payload.readUInt32LE(4), payload.readUInt32LE(0));
   return { sequence, count: payload.readUInt32LE(8) };
 }
