@@ -179,8 +179,8 @@ function putOp(key: Buffer, row: Row | undefined, { expireAtMs, contentType, pay
   return { type: 'put', key, expireAtMs, contentType, payload, oldExpireAtMs: row?.expireAtMs ?? 0 };
 }
 
-function sizeOf(key: Buffer, row: { readonly payload: Uint8Array } | undefined): number {
-  return row === undefined ? 0 : key.length + row.payload.length;
+function sizeOf(key: Buffer, row: Pick<StoredRecord, 'payload' | 'payloadBytes'> | undefined): number {
+  return row === undefined ? 0 : key.length + (row.payloadBytes ?? row.payload.length);
 }
 
 /** Of a damaged row the size is not known, so counts may be off by what is damaged; they never fall below nothing. */

@@ -50,6 +50,8 @@ export interface StoredRecord {
   readonly expireAtMs: number;
   readonly contentType: string | undefined;
   readonly payload: Uint8Array;
+  /** The length of the payload, where that costs less than the payload. */
+  readonly payloadBytes?: number;
 }
 
 /** By `keyName`; null: no row. Rows that are expired or cleared are passed as found. */

@@ -14,6 +14,13 @@ function record(version: number, payload: Buffer | string = 'value'): StoredReco
   return { version, expireAtMs: 7, contentType: 'text/plain', payload: Buffer.from(payload) };
 }
 
+/** With what it makes when it is asked. */
+function contentsOf(found: StoredRecord | undefined): StoredRecord | undefined {
+  if (found === undefined) return undefined;
+  const { version, expireAtMs, contentType, payload } = found;
+  return { version, expireAtMs, contentType, payload };
+}
+
 describe('RecordCache', () => {
   it('gives back what was set, in memory of its own', () => {
     const records = new RecordCache(10_000).open();
@@ -21,9 +28,9 @@ describe('RecordCache', () => {
     records.set('a', sent);
     sent.payload.fill(1);
     const found = records.get('a');
-    expect(found).toEqual(record(1, Buffer.from([0, 0x7f, 0x80, 0xff])));
+    expect(contentsOf(found)).toEqual(record(1, Buffer.from([0, 0x7f, 0x80, 0xff])));
     found?.payload.fill(2);
-    expect(records.get('a')).toEqual(record(1, Buffer.from([0, 0x7f, 0x80, 0xff])));
+    expect(contentsOf(records.get('a'))).toEqual(record(1, Buffer.from([0, 0x7f, 0x80, 0xff])));
   });
 
   it('keeps no request alive for its content type', () => {
@@ -112,7 +119,7 @@ describe('RecordCache', () => {
             records.clear();
           }
           const found = records.get(next.name);
-          if (found !== undefined) expect(found).toEqual(model.get(next.name));
+          if (found !== undefined) expect(contentsOf(found)).toEqual(model.get(next.name));
         });
       }),
     );

@@ -32,6 +32,25 @@ interface Entry {
   payload: string;
 }
 
+/** Most writes replace a record without a look at its payload. */
+class CachedRecord implements StoredRecord {
+  constructor(
+    readonly version: number,
+    readonly expireAtMs: number,
+    readonly contentType: string | undefined,
+    private readonly text: string,
+  ) {}
+
+  /** A new one each time, which belongs to the caller. */
+  get payload(): Buffer {
+    return Buffer.from(this.text, 'latin1');
+  }
+
+  get payloadBytes(): number {
+    return this.text.length;
+  }
+}
+
 export class RecordCache {
   private readonly opened: CachedRecords[] = [];
   /** Of the young generations. */
@@ -67,7 +86,7 @@ export class CachedRecords {
     private readonly added: (bytes: number) => void,
   ) {}
 
-  /** By `nameOf` its key. The payload belongs to the caller. */
+  /** By `nameOf` its key. */
   get(name: string): StoredRecord | undefined {
     let entry = this.young.get(name);
     if (entry === undefined) {
@@ -76,7 +95,7 @@ export class CachedRecords {
       this.add(name, entry);
     }
     const { version, expireAtMs, contentType, payload } = entry;
-    return { version, expireAtMs, contentType, payload: Buffer.from(payload, 'latin1') };
+    return new CachedRecord(version, expireAtMs, contentType, payload);
   }
 
   /** Takes a copy of `record`. */
