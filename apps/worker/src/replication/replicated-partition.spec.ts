@@ -981,9 +981,29 @@ describe('ReplicatedPartition of a sole replica', () => {
 
     it('answers what was written or read before, without the store', async () => {
       await put(A, value('1'));
+      expect(await textOf(A)).toBe('1');
       await storage.write([{ type: 'del', key: dataKey(ID, A) }]);
       expect(await textOf(A)).toBe('1');
-      expect(await put(A, value('2'))).toEqual({ version: 2, created: false });
+      expect(await put(A, value('22'))).toEqual({ version: 2, created: false });
+      await storage.write([{ type: 'del', key: dataKey(ID, A) }]);
+      expect(await textOf(A)).toBe('22');
+      expect([partition.keys, partition.bytes]).toEqual([1, 3]);
+    });
+
+    it('finds the value that an operation needs and nobody has asked for yet', async () => {
+      await put(A, value('1'));
+      await perform({ type: 'append', key: A, value: value('2'), conditions: [] });
+      await perform({ type: 'append', key: A, value: value('3'), conditions: [] });
+      expect([await textOf(A), partition.bytes]).toEqual(['123', 4]);
+    });
+
+    it('says of a value that is damaged in the store that it is, and lets it be replaced', async () => {
+      await put(A, value('1'));
+      await damage(A);
+      const append = { type: 'append', key: A, value: value('2'), conditions: [] } as const;
+      await expect(perform(append)).rejects.toMatchObject({ code: 'record-corrupt' });
+      expect(await put(A, value('22'))).toEqual({ version: 2, created: false });
+      expect([await textOf(A), partition.bytes]).toEqual(['22', 3]);
     });
 
     it('shows a write that is not durable to conditions, and to no reader', async () => {

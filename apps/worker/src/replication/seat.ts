@@ -6,6 +6,7 @@
  *                                          │                             ▲
  *                                          └── bad ──► quarantined ──────┘ once others go on without it, and are sound
  */
+import { invariant } from '@diststore/base';
 import type { Incarnation, Member, PartitionId, Target } from '@diststore/cluster';
 import { APPLIED_NOTHING, forgetNames, namesOf } from '@diststore/replication';
 import type {
@@ -20,7 +21,8 @@ import type {
 } from '@diststore/replication';
 import type { Storage, StoredRecord } from '@diststore/storage';
 
-import type { CachedRecords } from './store/record-cache.js';
+import type { CachedRecords, LoadRecord } from './store/record-cache.js';
+import { nameOf } from './store/replica-reads.js';
 import type { FoundForWrite, KeysToRead, Known } from './store/replica-reads.js';
 import type { OnDamage } from './store/damage.js';
 import { asBuffer } from './store/durable-ops.js';
@@ -101,7 +103,7 @@ export class Seat {
     if (cached !== undefined) return cached;
     const found = this.store.get(key);
     // A read that takes its time may be overtaken by a write.
-    if (found !== undefined && !(found instanceof Promise)) this.records.set(name, found);
+    if (found !== undefined && !(found instanceof Promise)) this.records.noteRead(name, found);
     return found;
   }
 
@@ -111,7 +113,17 @@ export class Seat {
   }
 
   /** What is pending is decided on before what is known here. */
-  private readonly known: Known = (name) => this.records.get(name);
+  private readonly known: Known = (name, key) => this.records.known(name, key, this.load);
+
+  private readonly load: LoadRecord = (key) => {
+    const { reads, damaged } = this.store.readForWrite({ appliedSeq: 0, keys: [key], requestId: undefined });
+    const name = nameOf(key);
+    const damage = damaged.get(name);
+    if (damage !== undefined) throw damage;
+    const record = reads.records.get(name);
+    invariant(record !== undefined && record !== null, 'what is known is stored');
+    return { ...record, payload: asBuffer(record.payload) };
+  };
 
   /** These writes are durable, and the replica has been told. */
   noteDurable(writes: readonly DurableWrite[]): void {
@@ -126,7 +138,7 @@ export class Seat {
           const name = names[i] as string;
           if (op.type === 'clear' || replica.pending(name) !== undefined) continue;
           if (op.type === 'del') records.delete(name);
-          else records.set(name, recordOf(op, entry.seq));
+          else records.noteWritten(name, recordOf(op, entry.seq));
         }
         forgetNames(entry);
       }

@@ -10,8 +10,13 @@
  * That is as good as exact order for what a cache is for, and costs no pointers and no deletes, which V8's maps pay
  * dearly (see PendingWrites).
  *
+ * A write keeps the payload only if somebody asked for it since the write before. Of most records that are written again
+ * and again nobody asks for the payload in between: what they need is the rest, for the next write to know what it
+ * replaces.
+ *
  * What is true of an entry, and by whom it is kept true, is written in seat.ts.
  */
+import { invariant } from '@diststore/base';
 import type { StoredRecord } from '@diststore/storage';
 
 /** A larger payload is read from LevelDB each time: the cost of asking is small beside that of moving it. */
@@ -29,25 +34,42 @@ interface Entry {
   version: number;
   expireAtMs: number;
   contentType: string | undefined;
-  payload: string;
+  /** Undefined: not kept. */
+  payload: string | undefined;
+  payloadBytes: number;
+  /** Whether somebody asked for the payload since it was written. */
+  isAskedFor: boolean;
 }
 
-/** Most writes replace a record without a look at its payload. */
-class CachedRecord implements StoredRecord {
-  constructor(
-    readonly version: number,
-    readonly expireAtMs: number,
-    readonly contentType: string | undefined,
-    private readonly text: string,
-  ) {}
+/** Reads the record from the store. */
+export type LoadRecord = (key: Buffer) => StoredRecord;
 
-  /** A new one each time, which belongs to the caller. */
-  get payload(): Buffer {
-    return Buffer.from(this.text, 'latin1');
+/** What is known of a record: all of it but the payload, which is found when somebody asks for it. */
+class KnownRecord implements StoredRecord {
+  readonly version: number;
+  readonly expireAtMs: number;
+  readonly contentType: string | undefined;
+  readonly payloadBytes: number;
+
+  constructor(
+    private readonly entry: Entry,
+    private readonly key: Buffer,
+    private readonly load: LoadRecord,
+  ) {
+    this.version = entry.version;
+    this.expireAtMs = entry.expireAtMs;
+    this.contentType = entry.contentType;
+    this.payloadBytes = entry.payloadBytes;
   }
 
-  get payloadBytes(): number {
-    return this.text.length;
+  get payload(): Buffer {
+    const { version, entry } = this;
+    invariant(entry.version === version, 'a record is known until the next write of it', { version });
+    entry.isAskedFor = true;
+    if (entry.payload !== undefined) return Buffer.from(entry.payload, 'latin1');
+    const stored = this.load(this.key);
+    invariant(stored.version === version, 'what is known is what is stored', { version });
+    return stored.payload;
   }
 }
 
@@ -86,35 +108,62 @@ export class CachedRecords {
     private readonly added: (bytes: number) => void,
   ) {}
 
-  /** By `nameOf` its key. */
+  /** The record of this name (`nameOf` its key), if its payload is kept. The payload belongs to the caller. */
   get(name: string): StoredRecord | undefined {
-    let entry = this.young.get(name);
-    if (entry === undefined) {
-      entry = this.old.get(name);
-      if (entry === undefined) return undefined;
-      this.add(name, entry);
-    }
+    const entry = this.find(name);
+    if (entry === undefined) return undefined;
+    entry.isAskedFor = true;
+    if (entry.payload === undefined) return undefined;
     const { version, expireAtMs, contentType, payload } = entry;
-    return new CachedRecord(version, expireAtMs, contentType, payload);
+    return { version, expireAtMs, contentType, payload: Buffer.from(payload, 'latin1') };
   }
 
-  /** Takes a copy of `record`. */
-  set(name: string, { version, expireAtMs, contentType, payload: bytes }: StoredRecord): void {
-    if (this.isOff || bytes.length > CACHED_PAYLOAD_BYTES_MAX) {
-      this.delete(name);
-      return;
-    }
-    const payload = bytes.toString('latin1');
+  /**
+   * What is known of the record, good until the next write of it.
+   * @param load called when somebody asks for a payload that is not kept; what it throws is thrown there.
+   */
+  known(name: string, key: Buffer, load: LoadRecord): StoredRecord | undefined {
+    const entry = this.find(name);
+    return entry === undefined ? undefined : new KnownRecord(entry, key, load);
+  }
+
+  /** Takes a copy of what was read. */
+  noteRead(name: string, record: StoredRecord): void {
+    this.set(name, record, true);
+  }
+
+  /** Takes a copy of what was written. */
+  noteWritten(name: string, record: StoredRecord): void {
+    this.set(name, record, false);
+  }
+
+  private find(name: string): Entry | undefined {
+    const young = this.young.get(name);
+    if (young !== undefined) return young;
+    const entry = this.old.get(name);
+    if (entry !== undefined) this.add(name, entry);
+    return entry;
+  }
+
+  private set(name: string, record: StoredRecord, isAskedFor: boolean): void {
+    if (this.isOff) return;
+    const { version, expireAtMs, contentType, payload: bytes } = record;
+    const payloadBytes = bytes.length;
     const entry = this.young.get(name);
+    const keeps = (isAskedFor || entry?.isAskedFor === true) && payloadBytes <= CACHED_PAYLOAD_BYTES_MAX;
+    const payload = keeps ? bytes.toString('latin1') : undefined;
     if (entry === undefined) {
-      this.add(name, { version, expireAtMs, contentType: this.ownText(contentType), payload });
+      const ownType = this.ownText(contentType);
+      this.add(name, { version, expireAtMs, contentType: ownType, payload, payloadBytes, isAskedFor });
       return;
     }
-    this.added(payload.length - entry.payload.length);
+    this.added(keptBytes(payload) - keptBytes(entry.payload));
     entry.version = version;
     entry.expireAtMs = expireAtMs;
     if (entry.contentType !== contentType) entry.contentType = this.ownText(contentType);
     entry.payload = payload;
+    entry.payloadBytes = payloadBytes;
+    entry.isAskedFor = isAskedFor;
   }
 
   delete(name: string): void {
@@ -141,6 +190,10 @@ export class CachedRecords {
 
   private add(name: string, entry: Entry): void {
     this.young.set(name, entry);
-    this.added(ENTRY_OVERHEAD_BYTES + name.length + entry.payload.length);
+    this.added(ENTRY_OVERHEAD_BYTES + name.length + keptBytes(entry.payload));
   }
+}
+
+function keptBytes(payload: string | undefined): number {
+  return payload === undefined ? 0 : payload.length;
 }

@@ -32,8 +32,8 @@ export interface KeysToRead {
   readonly requestId: RequestId | undefined;
 }
 
-/** A record that need not be read from the store, by `keyName`. */
-export type Known = (name: string) => StoredRecord | undefined;
+/** A record that need not be read from the store, by `keyName` and key. */
+export type Known = (name: string, key: Buffer) => StoredRecord | undefined;
 
 export interface FoundForWrite {
   readonly reads: Reads;
@@ -60,7 +60,7 @@ export function readForWrite(
 ): FoundForWrite {
   let damaged: Map<string, StoreError> | undefined;
   const find = (key: Buffer, name: string): StoredRecord | null => {
-    const record = known?.(name);
+    const record = known?.(name, key);
     if (record !== undefined) return record;
     const bytes = storage.getSync(dataKey(partition, key));
     if (bytes === undefined) return null;
