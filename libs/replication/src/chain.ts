@@ -98,7 +98,7 @@ const TWO_32 = 4_294_967_296;
 
 /** A whole number from 0 to 2^53 - 1, as two words. */
 function addNumber(h: number, value: number): number {
-  return addWord(addWord(h, value / TWO_32), value);
+  return addWord(addWord(h, (value / TWO_32) | 0), value | 0);
 }
 
 function addWord(h: number, word: number): number {

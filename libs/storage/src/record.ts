@@ -84,7 +84,7 @@ export function decodeRecord(key: Buffer, bytes: Buffer): StoredRecord {
 
 function checksum(key: Buffer, bytes: Buffer): number {
   const overKey = crc32Of(key, 0, key.length, 0);
-  return crc32Of(bytes, HEADER_BYTES, bytes.length, crc32Of(bytes, 0, CRC_OFFSET, overKey));
+  return crc32Of(bytes, HEADER_BYTES, bytes.length, crc32Of(bytes, 0, CRC_OFFSET, overKey)) >>> 0;
 }
 
 /** A view and a call of `crc32` cost as much as this does for so many bytes. */
@@ -97,13 +97,13 @@ const REMAINDERS = Int32Array.from({ length: 256 }, (_unused, byte) => {
   return rest;
 });
 
-/** As `crc32`, of the bytes from `from` to before `to`. */
+/** As `crc32`, of the bytes from `from` to before `to`, with a sign. */
 function crc32Of(bytes: Buffer, from: number, to: number, before: number): number {
-  if (to - from > FEW_BYTES_MAX) return crc32(bytes.subarray(from, to), before);
+  if (to - from > FEW_BYTES_MAX) return crc32(bytes.subarray(from, to), before >>> 0) | 0;
   let rest = ~before;
   for (let i = from; i < to; i += 1)
     rest = (rest >>> 8) ^ (REMAINDERS[(rest ^ (bytes[i] as number)) & 0xff] as number);
-  return ~rest >>> 0;
+  return ~rest;
 }
 
 function corrupt(key: Buffer, reason: string): StoreError {
