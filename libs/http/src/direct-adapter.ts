@@ -293,7 +293,9 @@ export class DirectAdapter extends ExpressAdapter {
 
   private callMethod(req: DirectRequest, res: DirectResponse, call: DirectCall): void {
     callThen(
-      () => call(req, res),
+      call,
+      req,
+      res,
       (result) => this.answerResult(result, res),
       (error) => this.answerError(error, res),
     );

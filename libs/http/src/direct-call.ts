@@ -37,12 +37,14 @@ export type DirectCall = (req: CallRequest, res: CallResponse) => unknown;
 
 /** Calls, and tells `answer` the result or `fail` the error, at once or later. What `answer` throws at once is an error too. */
 export function callThen(
-  call: () => unknown,
+  call: DirectCall,
+  req: CallRequest,
+  res: CallResponse,
   answer: (result: unknown) => void,
   fail: (error: unknown) => void,
 ): void {
   try {
-    const result = call();
+    const result = call(req, res);
     if (result instanceof Promise) result.then(answer, fail);
     else answer(result);
   } catch (error) {
@@ -90,7 +92,8 @@ export function directCallOf(instance: object, { name }: DirectMark): DirectCall
   const readers = isPlain ? argumentReaders(instance.constructor, name) : undefined;
   if (readers === undefined) return undefined;
   return (req, res) => {
-    const args = readers.map((read) => read(req, res));
+    const args: unknown[] = [];
+    for (const read of readers) args.push(read(req, res));
     return method.apply(instance, args) as unknown;
   };
 }

@@ -173,35 +173,34 @@ class LaneConnection implements Writer {
     this.idleSinceMs = undefined;
     this.hasServed = true;
     this.socket.isAnswering = true;
-    callThen(
-      () => call(request, response),
-      (result) => this.answer(response, result),
-      (error) => this.answerError(response, error),
-    );
+    callThen(call, request, response, this.onResult, this.onFailure);
   }
 
-  private answer(response: LaneResponse, result: unknown): void {
-    if (this.response !== response) return;
+  /** Of the one request under way. Its connection may be gone, after which there is no other. */
+  private readonly onResult = (result: unknown): void => {
+    const { response } = this;
+    if (response === undefined) return;
     try {
       invariant(result instanceof Reply, 'a method that is called directly returns a Reply');
       this.set(response, result);
     } catch (error) {
-      this.answerError(response, error);
+      this.onFailure(error);
       return;
     }
     this.lane.options.answers.add(response);
-  }
+  };
 
   /** At once, and not with the others: these may be the last words of the process. */
-  private answerError(response: LaneResponse, error: unknown): void {
+  private readonly onFailure = (error: unknown): void => {
+    const { response } = this;
     const filter = this.lane.options.filter();
     const reply = filter.replyTo(error);
-    if (this.response === response) {
+    if (response !== undefined) {
       this.set(response, reply);
       response.send();
     }
     filter.answered(error);
-  }
+  };
 
   private set(response: LaneResponse, reply: Reply): void {
     // What is held has come, so it is answered too.
