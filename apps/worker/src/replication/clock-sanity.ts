@@ -34,6 +34,11 @@ export const machineClocks: MachineClocks = {
   uptimeGrainMs: process.platform === 'linux' ? 10 : 1000,
 };
 
+/** What both clocks said. */
+export interface MachineMoment extends Moment {
+  readonly wallMs: number;
+}
+
 export class ClockSanity {
   private monotonicMs: number;
   private wallMs: number;
@@ -60,11 +65,11 @@ export class ClockSanity {
   }
 
   /** For each event and each gate. */
-  moment(): Moment {
+  moment(): MachineMoment {
     const nowMs = this.clocks.monotonicNowMs();
-    if (Math.abs(this.clocks.wallNowMs() - this.wallMs - (nowMs - this.monotonicMs)) > this.jumpMs)
-      this.jumped(nowMs);
-    return { nowMs, clockSane: this.sane };
+    const wallMs = this.clocks.wallNowMs();
+    if (Math.abs(wallMs - this.wallMs - (nowMs - this.monotonicMs)) > this.jumpMs) this.jumped(nowMs);
+    return { nowMs, wallMs, clockSane: this.sane };
   }
 
   /** As `moment`, once in each tick: looks at the uptime too, and begins to compare anew. */

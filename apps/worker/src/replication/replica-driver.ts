@@ -27,7 +27,7 @@ import type {
   WriteView,
 } from '@diststore/replication';
 
-import type { ClockSanity } from './clock-sanity.js';
+import type { ClockSanity, MachineMoment } from './clock-sanity.js';
 import type { CommitQueue, Persist } from './commit-queue.js';
 import { CLIENTS_MAX, WRITE_ATTEMPTS_MAX } from './limits.js';
 import type { Lane, Line, ReplicaNetwork } from './replica-network.js';
@@ -54,7 +54,6 @@ type Durable = Pick<Persist<object>, 'number' | 'ver' | 'writes'>;
 
 export interface DriverOptions {
   readonly clocks: ClockSanity;
-  readonly wallNowMs: () => number;
   readonly network: ReplicaNetwork;
   readonly queue: Pick<CommitQueue<object>, 'enqueue'>;
   readonly snapshots: SnapshotSource;
@@ -94,7 +93,7 @@ export class ReplicaDriver {
     return this.calls.count + this.confirmations.size;
   }
 
-  moment(): Moment {
+  moment(): MachineMoment {
     return this.options.clocks.moment();
   }
 
@@ -138,7 +137,7 @@ export class ReplicaDriver {
       const moment = this.moment();
       call.startedMs ??= moment.nowMs;
       const client = this.calls.add(call);
-      const wallMs = seat.now(this.options.wallNowMs());
+      const wallMs = seat.now(moment.wallMs);
       this.step(seat, { type: 'write', client, wallMs, request, reads, command }, moment);
       if (!this.mustReadAgain(client)) break;
       if (attempt === WRITE_ATTEMPTS_MAX) {

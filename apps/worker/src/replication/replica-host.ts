@@ -153,7 +153,6 @@ export class ReplicaHost {
     });
     this.driver = new ReplicaDriver({
       clocks: this.clocks,
-      wallNowMs: () => this.machine.wallNowMs(),
       network,
       queue: this.queue,
       snapshots: this.snapshots,

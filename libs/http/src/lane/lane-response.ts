@@ -95,15 +95,14 @@ function statusLine(status: number): string {
   return line;
 }
 
-let dateSecond = 0;
-let dateOfSecond = '';
+let dateOfSecond: string | undefined;
 
-/** Now, as HTTP writes it (RFC 9110, 5.6.7). */
+/** Now, as HTTP writes it (RFC 9110, 5.6.7). Found once a second, as Node does. */
 function dateText(): string {
-  const second = Math.floor(Date.now() / 1000);
-  if (second !== dateSecond) {
-    dateSecond = second;
-    dateOfSecond = new Date(second * 1000).toUTCString();
+  if (dateOfSecond === undefined) {
+    const now = new Date();
+    dateOfSecond = now.toUTCString();
+    setTimeout(() => (dateOfSecond = undefined), 1000 - now.getMilliseconds()).unref();
   }
   return dateOfSecond;
 }
