@@ -27,11 +27,8 @@ const REPLICAS = 3;
 const FILLED_KEYS = 300;
 const FILLED_VALUE_BYTES = 32 * 1024;
 const RETRY_FOR_MS = 30_000;
-/**
- * Acknowledged while the master is away, before it comes back. Not many: a partition that it left in the middle of a
- * hand-over waits for it, and so does, in time, every client.
- */
-const WRITES_MEANWHILE = 20;
+/** Acknowledged while the master is away, before it comes back. */
+const WRITES_MEANWHILE = 500;
 /** Acknowledged in all. */
 const WRITES_MIN = 400;
 const SEED = Number(process.env['MOVING_SEED'] ?? 1);

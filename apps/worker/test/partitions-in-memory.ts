@@ -61,7 +61,7 @@ export async function partitionsInMemory({
     network: { start: () => undefined, send: () => undefined, hold: () => undefined },
     propose: () => Promise.reject(new Error('there is no master')),
     isMasterReachable: () => false,
-    refreshMap: () => Promise.resolve(),
+    refreshMap: () => Promise.resolve(false),
     readElsewhere: () => Promise.reject(new Error('there is nobody else')),
     logBudgetBytes: 1024 * 1024,
     logMemoryBudgetBytes: 1024 * 1024,

@@ -138,6 +138,8 @@ export type ReplicaEvent =
   /** From now on configurations of older generations are refused. The host made `gen` durable before. */
   | { readonly type: 'fence'; readonly gen: Generation }
   | { readonly type: 'handover'; readonly to: WorkerIndex | undefined }
+  /** The master has answered what `askMaster` had it asked. */
+  | { readonly type: 'masterAnswered'; readonly token: number }
   /** This worker is about to stop for a while: pass the primary role on, or leave the in-sync set. */
   | { readonly type: 'shutdown' }
   /** It goes on after all: takes writes, and the primary role, again. */
@@ -199,6 +201,8 @@ export type Effect =
   | { readonly type: 'send'; readonly to: WorkerIndex; readonly message: Message }
   | { readonly type: 'reply'; readonly client: Client; readonly reply: Reply }
   | { readonly type: 'propose'; readonly proposal: ReplicaProposal }
+  /** Ask the master anything, and answer with `masterAnswered` when it does. */
+  | { readonly type: 'askMaster'; readonly token: number }
   /** The answer to a `beacon` event: whether the item is accepted, and what is known that is newer. */
   | { readonly type: 'beaconAnswer'; readonly accepted: boolean; readonly newer: Configuration | undefined }
   | { readonly type: 'confirmed'; readonly token: number; readonly ok: boolean }

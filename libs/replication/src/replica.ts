@@ -361,6 +361,9 @@ export class Replica implements BeaconSource {
       case 'handover':
         this.handovers.ask(event.to);
         return;
+      case 'masterAnswered':
+        this.handovers.onMasterAnswered(event.token);
+        return;
       case 'shutdown':
         this.state.leaving = true;
         this.proposals.askToLeave();

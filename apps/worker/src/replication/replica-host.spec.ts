@@ -270,9 +270,10 @@ class TestWorker {
       network: this.port,
       propose: (proposal) => master.propose(proposal),
       isMasterReachable: () => master.isUp,
-      refreshMap: () => {
+      refreshMap: async () => {
+        await undefined;
         if (master.isUp) this.host?.adopt(master.map());
-        return Promise.resolve();
+        return master.isUp;
       },
       readElsewhere: (partition) => this.cluster.readThrough(partition),
       logBudgetBytes: 0,
@@ -677,6 +678,26 @@ describe('ReplicaHost', () => {
     await eventually('worker 1 leads again', leads(1));
     expect(await cluster.get('a')).toBe('two');
     expect((await cluster.perform(put('a', 'three'))).result).toMatchObject({ created: false });
+  });
+
+  it('goes on leading what it is to hand over until the master answers', async () => {
+    let asked = 0;
+    let isThere = false;
+    const refreshMap = (): Promise<boolean> => {
+      asked += 1;
+      return Promise.resolve(isThere);
+    };
+    const cluster = await Cluster.of(2, { ...HANDING_OVER_SOON, refreshMap });
+    cluster.master.create(P, [1, 2]);
+    await cluster.perform(put('a', 'one'));
+    cluster.master.setTarget(P, [2, 1], true);
+    await eventually('the master was asked again', () => asked >= 2);
+    expect(await cluster.get('a')).toBe('one');
+    await cluster.perform(put('a', 'two'));
+    expect(cluster.master.configuration().primary.worker).toBe(1);
+    isThere = true;
+    await eventually('worker 2 leads', () => cluster.master.configuration().primary.worker === 2);
+    expect(await cluster.get('a')).toBe('two');
   });
 
   it('hands everything over before a planned stop', async () => {

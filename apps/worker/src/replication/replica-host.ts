@@ -159,6 +159,7 @@ export class ReplicaHost {
       readLog: (partition, range, bounds) => this.seat(partition).store.readLog(range, bounds),
       problemOfRows: problemOfSnapshotRows,
       propose: options.propose,
+      askMaster: options.refreshMap,
       observer,
       condemned: (seat, reason) => this.endings.quarantine(seat, reason, seat.installed),
       fatal: options.fatal,

@@ -1,7 +1,10 @@
 /**
- * Passing the primary role on, to rebalance or before a planned stop: admit no more writes, let those under way
- * commit, stop serving for good in this version, and only then tell the master. Because the old primary stopped by
- * itself, the new one need not wait out any promise.
+ * Passing the primary role on, to rebalance or before a planned stop: ask whether the master is there, admit no more
+ * writes, let those under way commit, stop serving for good in this version, and only then tell the master. Because the
+ * old primary stopped by itself, the new one need not wait out any promise.
+ *
+ * Nobody leads what was stopped until the master has heard of it. So it is asked first, while everything is served: that
+ * it answered some time ago says nothing of a master that was killed since.
  */
 import { handoverOf, memberOf, secondaries } from '@diststore/cluster';
 import type { Configuration, Member, WorkerIndex } from '@diststore/cluster';
@@ -13,6 +16,9 @@ import type { ReplicaState } from './replica-state.js';
 import type { Rules } from './rules.js';
 
 export class Handovers {
+  /** The master was asked whether it is there. */
+  private asked: { readonly token: number; readonly sinceMs: number } | undefined;
+  private lastToken = 0;
   /** Writes are draining. */
   private draining: { readonly to: Member; readonly sinceMs: number } | undefined;
   private request: { readonly to: WorkerIndex | undefined } | undefined;
@@ -38,11 +44,12 @@ export class Handovers {
   /** What was asked for is not wanted any more. What was proposed cannot be taken back. */
   forget(): void {
     this.request = undefined;
-    this.draining = undefined;
+    this.callOff();
   }
 
   /** A new version, or none to lead. */
   callOff(): void {
+    this.asked = undefined;
     this.draining = undefined;
   }
 
@@ -55,8 +62,10 @@ export class Handovers {
     const { s } = this;
     const { seen } = s;
     if (s.role !== 'primary' || seen === null || !s.installedDurable) return;
-    this.draining ??= this.begin(seen);
-    if (this.draining === undefined) return;
+    if (this.draining === undefined) {
+      this.askMaster(seen);
+      return;
+    }
     const { to, sinceMs } = this.draining;
     if (s.nowMs - sinceMs >= s.timing.handoverDrainMs) {
       this.draining = undefined;
@@ -73,13 +82,36 @@ export class Handovers {
     this.proposals.propose('handover', handoverOf(seen, to));
   }
 
-  private begin(seen: Configuration): { to: Member; sinceMs: number } | undefined {
+  /** What may have changed since it was asked is looked at again. */
+  onMasterAnswered(token: number): void {
+    const { s } = this;
+    const { seen } = s;
+    if (this.asked?.token !== token) return;
+    this.asked = undefined;
+    if (s.role !== 'primary' || seen === null || !s.installedDurable) return;
+    const to = this.wanted(seen);
+    if (to === undefined) return;
+    this.draining = { to, sinceMs: s.nowMs };
+    this.consider();
+  }
+
+  /** If there is somebody to hand over to. Without an answer, again after as long as a drain may take. */
+  private askMaster(seen: Configuration): void {
+    const { s, asked } = this;
+    if (this.wanted(seen) === undefined) return;
+    if (asked !== undefined && s.nowMs - asked.sinceMs < s.timing.handoverDrainMs) return;
+    this.lastToken += 1;
+    this.asked = { token: this.lastToken, sinceMs: s.nowMs };
+    s.emit({ type: 'askMaster', token: this.lastToken });
+  }
+
+  /** To whom this partition can be handed over now, and is to be. */
+  private wanted(seen: Configuration): Member | undefined {
     const { s } = this;
     const to = this.chosen(seen);
-    // A primary that stops and finds no master to tell would stop for nothing.
     if (to === undefined || !s.masterReachable || s.proposals.size > 0) return undefined;
     if (this.request === undefined && s.nowMs < this.nextMs) return undefined;
-    return this.rules.mayHandOver() ? { to, sinceMs: s.nowMs } : undefined;
+    return this.rules.mayHandOver() ? to : undefined;
   }
 
   private chosen(seen: Configuration): Member | undefined {

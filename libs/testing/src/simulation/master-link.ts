@@ -86,6 +86,16 @@ export class MasterLink {
     );
   }
 
+  askWhetherThere(partition: number, token: number): void {
+    const { host } = this;
+    this.ask(
+      () => true,
+      () => {
+        if (host.replicas.has(partition)) host.step(partition, { type: 'masterAnswered', token });
+      },
+    );
+  }
+
   /** Asks the master, if it can be reached, and hears its answer, if this process still runs. */
   private ask<T>(question: () => T | undefined, onAnswer: (answer: T) => void): void {
     const { host, world, master } = this;

@@ -548,6 +548,9 @@ export class SimulatedWorker implements WorkerHost {
       case 'propose':
         this.link.propose(effect.proposal);
         return;
+      case 'askMaster':
+        this.link.askWhetherThere(partition, effect.token);
+        return;
       case 'confirmed':
         this.requests.onConfirmed(effect.token, effect.ok);
         return;
