@@ -821,8 +821,9 @@ describe('ReplicaHost', () => {
 
   it('makes a replica anew of which the result of a request is damaged, and gives another one', async () => {
     const cluster = await Cluster.of(4);
-    // Alone it keeps no log, so that others need a snapshot.
     cluster.master.create(P, [1]);
+    // Alone it keeps no log once it serves, so that others need a snapshot.
+    expect(await cluster.get('n')).toBe('absent');
     const request = requestOf(1);
     await cluster.perform(ADD, request);
     cluster.master.setTarget(P, [1, 2, 3], true);
@@ -854,6 +855,7 @@ describe('ReplicaHost', () => {
   it('copies the only copy although the result of a request is damaged, and never does that one again', async () => {
     const cluster = await Cluster.of(2, HANDING_OVER_SOON);
     cluster.master.create(P, [1]);
+    expect(await cluster.get('n')).toBe('absent');
     const [damaged, sound] = [requestOf(1), requestOf(2)];
     await cluster.perform(ADD, damaged);
     await cluster.perform(ADD, sound);
