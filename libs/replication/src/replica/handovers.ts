@@ -1,10 +1,15 @@
 /**
- * Passing the primary role on, to rebalance or before a planned stop: ask whether the master is there, admit no more
- * writes, let those under way commit, stop serving for good in this version, and only then tell the master. Because the
- * old primary stopped by itself, the new one need not wait out any promise.
+ * Passing the primary role on, to rebalance or before a planned stop: admit no more writes, let those under way
+ * commit, stop serving for good in this version, and only then tell the master. Because the old primary stopped by
+ * itself, the new one need not wait out any promise.
  *
- * Nobody leads what was stopped until the master has heard of it. So it is asked first, while everything is served: that
- * it answered some time ago says nothing of a master that was killed since.
+ *     wanted ──the master answers──► draining ──drained, and the master answers──► stopping, proposed
+ *                                       │
+ *                                       └── not drained in time: called off
+ *
+ * Nobody leads what was stopped until the master has heard of it, and that it answered some time ago says nothing of one
+ * that was killed since. So it is asked before writes are held back, and again, unless that was just now, before
+ * anything stops. What is left is a master that dies with the proposal in its hands.
  */
 import { handoverOf, memberOf, secondaries } from '@diststore/cluster';
 import type { Configuration, Member, WorkerIndex } from '@diststore/cluster';
@@ -59,21 +64,41 @@ export class Handovers {
   }
 
   consider(): void {
+    this.goOn(false);
+  }
+
+  onMasterAnswered(token: number): void {
+    if (this.asked?.token !== token) return;
+    this.asked = undefined;
+    this.goOn(true);
+  }
+
+  /** @param isThere the master has answered just now. */
+  private goOn(isThere: boolean): void {
     const { s } = this;
     const { seen } = s;
     if (s.role !== 'primary' || seen === null || !s.installedDurable) return;
     if (this.draining === undefined) {
-      this.askMaster(seen);
-      return;
+      const to = this.wanted(seen);
+      if (to === undefined) return;
+      if (!isThere) {
+        this.askMaster();
+        return;
+      }
+      this.draining = { to, sinceMs: s.nowMs };
     }
     const { to, sinceMs } = this.draining;
     if (s.nowMs - sinceMs >= s.timing.handoverDrainMs) {
-      this.draining = undefined;
+      this.callOff();
       if (!s.leaving) this.request = undefined;
       this.rest();
       return;
     }
     if (s.committed < s.log.last || this.held.count > 0 || !this.rules.mayHandOver()) return;
+    if (!isThere) {
+      this.askMaster();
+      return;
+    }
     this.request = undefined;
     this.draining = undefined;
     // No read and no commit from here on, whatever becomes of the proposal.
@@ -82,23 +107,9 @@ export class Handovers {
     this.proposals.propose('handover', handoverOf(seen, to));
   }
 
-  /** What may have changed since it was asked is looked at again. */
-  onMasterAnswered(token: number): void {
-    const { s } = this;
-    const { seen } = s;
-    if (this.asked?.token !== token) return;
-    this.asked = undefined;
-    if (s.role !== 'primary' || seen === null || !s.installedDurable) return;
-    const to = this.wanted(seen);
-    if (to === undefined) return;
-    this.draining = { to, sinceMs: s.nowMs };
-    this.consider();
-  }
-
-  /** If there is somebody to hand over to. Without an answer, again after as long as a drain may take. */
-  private askMaster(seen: Configuration): void {
+  /** Without an answer, again after as long as a drain may take. */
+  private askMaster(): void {
     const { s, asked } = this;
-    if (this.wanted(seen) === undefined) return;
     if (asked !== undefined && s.nowMs - asked.sinceMs < s.timing.handoverDrainMs) return;
     this.lastToken += 1;
     this.asked = { token: this.lastToken, sinceMs: s.nowMs };

@@ -115,6 +115,8 @@ function textOfEvent(event: ReplicaEvent): string {
       return `configuration ${event.configuration.gen}.${event.configuration.epoch} (${event.configuration.kind})`;
     case 'proposalAnswer':
       return `the master answers: ${event.decision.answer}`;
+    case 'masterAnswered':
+      return 'the master is there';
     case 'refused':
       return `worker ${event.worker} refuses connections`;
     default:
@@ -141,6 +143,8 @@ function textOfEffect(effect: Effect): string | undefined {
       return `reply ${textOfReply(effect.reply)}`;
     case 'propose':
       return `propose ${effect.proposal.kind} on ${effect.proposal.expect?.gen}.${effect.proposal.expect?.epoch}: primary ${effect.proposal.next.primary.worker}, in sync ${effect.proposal.next.insync.map(({ worker }) => worker).join(',')}`;
+    case 'askMaster':
+      return 'ask whether the master is there';
     case 'role':
       return `is ${effect.role}`;
     case 'beaconAnswer':
