@@ -30,6 +30,8 @@ export interface TransportLimits {
   /** Between two attempts: at first, and at most. Half of each wait is random. */
   readonly backoffMinMs: number;
   readonly backoffMaxMs: number;
+  /** So long a peer may fail to be reached before that is reported: one that is starting is there in a moment. */
+  readonly dialPatienceMs: number;
   /** Connections opened by peers, at once. Beyond: refused. */
   readonly incomingMax: number;
   /** Requests of one channel to one peer that await their answer. Beyond: not sent. */
@@ -52,6 +54,7 @@ export const DEFAULT_TRANSPORT_LIMITS: TransportLimits = {
   backoffMinMs: 50,
   // A worker that came back is found again within a failover's time.
   backoffMaxMs: 2_000,
+  dialPatienceMs: 1_000,
   // 999 peers with four channels each.
   incomingMax: 4_096,
   requestsMax: 1_024,

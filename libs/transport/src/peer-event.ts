@@ -29,7 +29,7 @@ export type PeerEvent =
       readonly code: RefusalCode;
       readonly detail: string;
     }
-  /** An attempt to connect came to nothing; a refusal by the peer is in `detail`, with the peer's reason. */
+  /** Attempts to connect have come to nothing for dialPatienceMs; a refusal by the peer is in `detail`, with the peer's reason. */
   | {
       readonly type: 'dial-failed';
       readonly worker: number;

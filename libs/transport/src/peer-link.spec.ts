@@ -75,6 +75,20 @@ describe('an eager link', () => {
     expect(host.eventsOf('dial-failed')).toHaveLength(1);
   });
 
+  it('says nothing of a peer that is only starting, and says so of one that stays away', async () => {
+    let aheadMs = 0;
+    const clock = { ...systemClock, monotonicNowMs: () => performance.now() + aheadMs };
+    const host = new Host(identityOf(1), { clock, limits: { dialPatienceMs: 600_000 } });
+    const gone = await new Sink(identityOf(2)).listen(cleanup);
+    await gone.stop();
+    linksOf(host, true).follow([[2, gone.address]]);
+    const failures = (): number => host.transport.counters.of('test').dialsFailed;
+    await until(() => failures() >= 3, 'three failures');
+    expect(host.eventsOf('dial-failed')).toEqual([]);
+    aheadMs = 600_000;
+    await until(() => host.eventsOf('dial-failed').length === 1, 'it is said');
+  });
+
   it('starts again with the shortest wait after a connection that lasted, and only then', async () => {
     let aheadMs = 0;
     const clock = { ...systemClock, monotonicNowMs: () => performance.now() + aheadMs };

@@ -61,6 +61,8 @@ export class PeerLink {
   private lastReason: string | undefined = undefined;
   private connection: PeerConnection | undefined = undefined;
   private openedAtMs = 0;
+  /** Since the first of the attempts in a row that came to nothing. */
+  private failingSinceMs: number | undefined = undefined;
   private cancelDial: (() => void) | undefined = undefined;
   private timer: NodeJS.Timeout | undefined = undefined;
   /** Shared by all who wait for the attempt under way. */
@@ -181,17 +183,24 @@ export class PeerLink {
     if (result instanceof PeerConnection) {
       this.connection = result;
       this.openedAtMs = endpoint.clock.monotonicNowMs();
+      this.failingSinceMs = undefined;
       this.enter('open');
       this.settleOpening({ connection: result });
       return;
     }
     endpoint.counters.of(channel).dialsFailed++;
     // A refusal by this side has been reported as such.
-    if (!outcome.ok) {
-      const at = `${this.address.host} port ${this.address.port}`;
-      endpoint.report({ type: 'dial-failed', worker, channel, at, detail: outcome.detail });
-    }
+    if (!outcome.ok) this.reportFailure(outcome.detail);
     this.wait(result.detail);
+  }
+
+  private reportFailure(detail: string): void {
+    const { endpoint, worker, channel, address } = this;
+    const nowMs = endpoint.clock.monotonicNowMs();
+    this.failingSinceMs ??= nowMs;
+    if (nowMs - this.failingSinceMs < endpoint.limits.dialPatienceMs) return;
+    const at = `${address.host} port ${address.port}`;
+    endpoint.report({ type: 'dial-failed', worker, channel, at, detail });
   }
 
   private onFinished(reason: string): void {

@@ -141,7 +141,7 @@ export class Host {
       onEvent: (event) => this.events.push(event),
       ...options,
       // Quick to try again, so that tests are quick.
-      limits: { backoffMinMs: 5, backoffMaxMs: 20, ...options.limits },
+      limits: { backoffMinMs: 5, backoffMaxMs: 20, dialPatienceMs: 1, ...options.limits },
     });
     this.server.on('upgrade', (req, stream, head) => {
       const socket = socketOf(stream);
