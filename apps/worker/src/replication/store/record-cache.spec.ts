@@ -119,6 +119,19 @@ describe('RecordCache', () => {
     expect(() => records.known('b', A, damaged)?.payload).toThrow('damaged');
   });
 
+  it('finds a payload once for one write, however often it is asked for', () => {
+    const records = new RecordCache(10_000).open();
+    records.noteWritten('a', record(1));
+    let loads = 0;
+    const known = records.known('a', A, () => {
+      loads += 1;
+      return record(1);
+    });
+    // As BITOP with one key many times: a copy of a large value for each would be more than there is memory.
+    const payloads = Array.from({ length: 1024 }, () => known?.payload);
+    expect([new Set(payloads).size, loads]).toEqual([1, 1]);
+  });
+
   it('takes nothing else for the payload', () => {
     const records = new RecordCache(10_000).open();
     records.noteWritten('a', record(1));

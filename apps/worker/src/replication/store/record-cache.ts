@@ -46,6 +46,8 @@ export type LoadRecord = (key: Buffer) => StoredRecord;
 
 /** What is known of a record: all of it but the payload, which is found when somebody asks for it. */
 class KnownRecord implements StoredRecord {
+  /** An operation may ask again and again, and for many copies at once. */
+  private found: Buffer | undefined = undefined;
   readonly version: number;
   readonly expireAtMs: number;
   readonly contentType: string | undefined;
@@ -66,6 +68,11 @@ class KnownRecord implements StoredRecord {
     const { version, entry } = this;
     invariant(entry.version === version, 'a record is known until the next write of it', { version });
     entry.isAskedFor = true;
+    return (this.found ??= this.find());
+  }
+
+  private find(): Buffer {
+    const { version, entry } = this;
     if (entry.payload !== undefined) return Buffer.from(entry.payload, 'latin1');
     const stored = this.load(this.key);
     invariant(stored.version === version, 'what is known is what is stored', { version });
@@ -119,7 +126,7 @@ export class CachedRecords {
   }
 
   /**
-   * What is known of the record, good until the next write of it.
+   * What is known of the record, good until the next write of it. Its payload is not to be changed.
    * @param load called when somebody asks for a payload that is not kept; what it throws is thrown there.
    */
   known(name: string, key: Buffer, load: LoadRecord): StoredRecord | undefined {
