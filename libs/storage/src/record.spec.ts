@@ -1,3 +1,5 @@
+import { crc32 } from 'node:zlib';
+
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
@@ -58,6 +60,19 @@ describe('a record', () => {
     const bytes = encodeRecord(Buffer.from('1234'), record({ payload: Buffer.alloc(0) }));
     // crc32("1234" 01 00 0000000000000001 0000000000000000), computed with Python's zlib.
     expect(bytes.readUInt32BE(18)).toBe(0xd7956f51);
+  });
+
+  it('has that checksum whatever the lengths', () => {
+    const bytesOf = (length: number): Buffer =>
+      Buffer.from(Array.from({ length }, (_none, i) => 255 - i * 7));
+    for (let length = 1; length <= 140; length += 1) {
+      const key = bytesOf(length);
+      for (const payload of [bytesOf(0), bytesOf(length), bytesOf(141 - length)]) {
+        const bytes = encodeRecord(key, record({ payload }));
+        const covered = Buffer.concat([key, bytes.subarray(0, 18), bytes.subarray(22)]);
+        expect(bytes.readUInt32BE(18)).toBe(crc32(covered));
+      }
+    }
   });
 
   it.each([
