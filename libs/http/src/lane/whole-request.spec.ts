@@ -130,18 +130,21 @@ describe('WholeRequestReader and Node', () => {
     node.close();
   });
 
-  /** What Node makes of the bytes: the request with its body, or undefined when it is none. */
-  async function readByNode(bytes: Buffer): Promise<object | undefined> {
+  /** What Node makes of the bytes: the requests with their bodies, through the first that is none. */
+  async function readByNode(bytes: Buffer, count = 1): Promise<object[]> {
     const wire = new Wire();
+    const found: object[] = [];
     try {
       return await new Promise((resolve) => {
-        node.once('clientError', () => resolve(undefined));
-        node.once('request', (req: IncomingMessage) => {
+        node.once('clientError', () => resolve(found));
+        node.on('request', (req: IncomingMessage, res) => {
           const chunks: Buffer[] = [];
           req.on('data', (chunk: Buffer) => chunks.push(chunk));
           req.on('end', () => {
             const { method, url, headers } = req;
-            resolve({ method, url, headers, body: Buffer.concat(chunks) });
+            found.push({ method, url, headers, body: Buffer.concat(chunks) });
+            res.end();
+            if (found.length === count) resolve(found);
           });
         });
         node.emit('connection', wire);
@@ -198,10 +201,106 @@ describe('WholeRequestReader and Node', () => {
         const { method, url, headers, body } = found;
         // Node refuses methods that it does not know; no route has one either.
         if (method === 'FOO') return;
-        expect(await readByNode(bytes)).toEqual({ method, url, headers, body });
+        expect(await readByNode(bytes)).toEqual([{ method, url, headers, body }]);
       }),
       { numRuns: 2000 },
     );
     expect(taken).toBeGreaterThan(0);
+  });
+
+  /** What becomes of a head that was sent before, from the byte `at`. */
+  const change = fc.oneof(
+    { weight: 6, arbitrary: fc.constant((head: string) => head) },
+    {
+      weight: 2,
+      arbitrary: fc
+        .record({
+          at: fc.nat(80),
+          cut: fc.nat(12),
+          put: fc.constantFrom(
+            '',
+            ' ',
+            '\r\n',
+            '\r',
+            '\n',
+            'x',
+            '2',
+            'Content-Length: 3\r\n',
+            'A: b\r\n',
+            '\r\n\r\n',
+          ),
+        })
+        .map(
+          ({ at, cut, put }) =>
+            (head: string) =>
+              head.slice(0, at) + put + head.slice(at + cut),
+        ),
+    },
+    {
+      weight: 2,
+      arbitrary: fc
+        .record({ at: fc.oneof(fc.nat(4), fc.nat(80)), put: fc.constantFrom(' ', '\r', '\n', ':', 'x', '2') })
+        .map(
+          ({ at, put }) =>
+            (head: string) =>
+              head.slice(0, at) + put + head.slice(at + 1),
+        ),
+    },
+    { weight: 1, arbitrary: line.map((more) => (head: string) => head.replace('\r\n', `\r\n${more}\r\n`)) },
+    { weight: 1, arbitrary: line.map((more) => (head: string) => `${head.slice(0, -2)}${more}\r\n\r\n`) },
+  );
+  const good = fc.constantFrom(
+    'Content-Length: 2',
+    'content-length:  3',
+    'Accept: */*',
+    'X-Any:  a b ',
+    'Cookie: a=b; c',
+  );
+  const heads = fc.array(
+    fc
+      .uniqueArray(good, { maxLength: 3, selector: (text) => text.slice(0, 14).toLowerCase() })
+      .map((lines) => `\r\n${['Host: h', ...lines].join('\r\n')}\r\n\r\n`),
+    { minLength: 1, maxLength: 2 },
+  );
+  const piece = fc.record({
+    head: fc.nat(1),
+    first: fc.oneof(
+      { weight: 8, arbitrary: fc.constantFrom('GET /get/a HTTP/1.1', 'PUT /put/a?b=c HTTP/1.1') },
+      { weight: 1, arbitrary: fc.constantFrom('PUT / HTTP/1.0', 'PUT /\r HTTP/1.1', 'PUT / HTTP/1.1\r\n') },
+    ),
+    change,
+    /** Undefined: as long as the head says. */
+    body: fc.oneof(
+      { weight: 8, arbitrary: fc.constant(undefined) },
+      { weight: 1, arbitrary: fc.constantFrom('', 'ab', 'abc', 'a\r\n\r\n', '\r\n') },
+    ),
+  });
+  const bodyFor = (head: string): string =>
+    '\r\n\r\n'.slice(0, Number(/length: *(\d)/i.exec(head)?.[1] ?? 0));
+
+  it('read the same of a connection that repeats its header lines, or nearly', async () => {
+    let repeated = 0;
+    await fc.assert(
+      fc.asyncProperty(heads, fc.array(piece, { minLength: 2, maxLength: 6 }), async (any, pieces) => {
+        const own = new WholeRequestReader();
+        const found: WholeRequest[] = [];
+        const sent: Buffer[] = [];
+        for (const { head, first, change: changed, body } of pieces) {
+          const lines = changed(any[head % any.length] ?? '');
+          const bytes = Buffer.from(`${first}${lines}${body ?? bodyFor(lines)}`, 'latin1');
+          const request = own.read(bytes);
+          // From here on the connection is Node's.
+          if (request === undefined) break;
+          if (found.some(({ headers }) => headers === request.headers)) repeated += 1;
+          found.push(request);
+          sent.push(bytes);
+        }
+        if (found.length === 0) return;
+        const expected = found.map(({ method, url, headers, body }) => ({ method, url, headers, body }));
+        expect(await readByNode(Buffer.concat(sent), found.length)).toEqual(expected);
+      }),
+      { numRuns: 2000 },
+    );
+    expect(repeated).toBeGreaterThan(0);
   });
 });
