@@ -1006,6 +1006,20 @@ describe('ReplicatedPartition of a sole replica', () => {
       expect([await textOf(A), partition.bytes]).toEqual(['22', 3]);
     });
 
+    it('fails what needs a value that cannot be read now, and goes on', async () => {
+      await put(A, value('1'));
+      const getSync = storage.getSync.bind(storage);
+      const failure = new Error('IO error: 000005.ldb: Too many open files');
+      storage.getSync = () => {
+        throw failure;
+      };
+      const append = { type: 'append', key: A, value: value('2'), conditions: [] } as const;
+      await expect(perform(append)).rejects.toBe(failure);
+      storage.getSync = getSync;
+      await perform(append);
+      expect(await textOf(A)).toBe('12');
+    });
+
     it('shows a write that is not durable to conditions, and to no reader', async () => {
       await put(A, value('1'));
       expect(await textOf(A)).toBe('1');

@@ -6,7 +6,7 @@
  *                                          │                             ▲
  *                                          └── bad ──► quarantined ──────┘ once others go on without it, and are sound
  */
-import { invariant } from '@diststore/base';
+import { invariant, InvariantError, isStoreError } from '@diststore/base';
 import type { Incarnation, Member, PartitionId, Target } from '@diststore/cluster';
 import { APPLIED_NOTHING, forgetNames, namesOf } from '@diststore/replication';
 import type {
@@ -37,6 +37,16 @@ export type SeatState =
   | 'erasing'
   /** The host has ended. */
   | 'closed';
+
+/**
+ * The store failed to read a record while a write was decided, in a way that has no code: too many open files, say.
+ * Nothing is wrong with what decides, which any other error than a StoreError would mean there.
+ */
+export class ReadFailure extends Error {
+  constructor(cause: unknown) {
+    super('A record could not be read.', { cause });
+  }
+}
 
 /**
  * Of `records`, the cache, this holds: while the replica leads, what is in there of a key is what the data holds,
@@ -115,8 +125,9 @@ export class Seat {
   /** What is pending is decided on before what is known here. */
   private readonly known: Known = (name, key) => this.records.known(name, key, this.load);
 
+  /** @throws StoreError as `readForWrite`; ReadFailure */
   private readonly load: LoadRecord = (key) => {
-    const { reads, damaged } = this.store.readForWrite({ appliedSeq: 0, keys: [key], requestId: undefined });
+    const { reads, damaged } = this.read(key);
     const name = nameOf(key);
     const damage = damaged.get(name);
     if (damage !== undefined) throw damage;
@@ -124,6 +135,14 @@ export class Seat {
     invariant(record !== undefined && record !== null, 'what is known is stored');
     return { ...record, payload: asBuffer(record.payload) };
   };
+
+  private read(key: Buffer): FoundForWrite {
+    try {
+      return this.store.readForWrite({ appliedSeq: 0, keys: [key], requestId: undefined });
+    } catch (error) {
+      throw isStoreError(error) || error instanceof InvariantError ? error : new ReadFailure(error);
+    }
+  }
 
   /** These writes are durable, and the replica has been told. */
   noteDurable(writes: readonly DurableWrite[]): void {

@@ -9,6 +9,7 @@ import type { FreeSpace } from '@diststore/storage';
 import type { Performed } from '../data/partition.js';
 import { errorOfRefusal, outcomeUnknown } from './outcomes.js';
 import type { WriteCall } from './replica-driver.js';
+import { ReadFailure } from './seat.js';
 import type { Seat } from './seat.js';
 import { nameOf, NONE_DAMAGED } from './store/replica-reads.js';
 import type { FoundForWrite } from './store/replica-reads.js';
@@ -26,7 +27,7 @@ export class ClientWrite implements WriteCall {
   private damaged: FoundForWrite['damaged'] = NONE_DAMAGED;
   /** Of the last decision: a Result, or why there is none. */
   private result: Result | undefined;
-  private failure: StoreError | undefined;
+  private failure: unknown;
 
   constructor(
     readonly seat: Seat,
@@ -63,9 +64,10 @@ export class ClientWrite implements WriteCall {
       const { ops, counts, result } = decision;
       return { type: 'write', ops, counts, result: this.request === undefined ? NOTHING : receiptOf(result) };
     } catch (error) {
-      if (!isStoreError(error)) throw error;
+      if (error instanceof ReadFailure) this.failure = error.cause;
+      else if (isStoreError(error)) this.failure = error;
+      else throw error;
       // As any answer it rests on what was found, so it waits until that is committed.
-      this.failure = error;
       return { type: 'answer', result: NOTHING };
     }
   };
