@@ -49,6 +49,19 @@ export class BodyBudget {
     response.once('close', () => this.give(bytes));
   }
 
+  /**
+   * As `takeUntilSent`, for the answer to what has been done.
+   * @throws StoreError outcome-unknown: there is no room for it. That it was refused would have it done again.
+   */
+  takeForDoneUntilSent(bytes: number, response: CallResponse): void {
+    try {
+      this.takeUntilSent(bytes, response);
+    } catch (cause) {
+      const detail = `It was done, but there is no room for an answer of ${bytes} bytes (BODY_BYTES_IN_FLIGHT_MAX).`;
+      throw new StoreError('outcome-unknown', detail, { cause, facts: { limitBytes: this.maxBytes } });
+    }
+  }
+
   /** REQUIRES: `bytes` were taken, and are given back once. */
   give(bytes: number): void {
     this.taken -= bytes;

@@ -49,17 +49,25 @@ export class Batch {
     private readonly follower: Pick<MapFollower, 'required'>,
   ) {}
 
-  /** @throws StoreError bad-request, value-too-large, too-many-requests, retry-later: nothing was done. */
+  /**
+   * @throws StoreError bad-request, value-too-large, too-many-requests, retry-later: nothing was done; outcome-unknown:
+   *   it was done, and the answer cannot be given.
+   */
   async run(request: IncomingMessage, response: ServerResponse): Promise<Reply> {
     const idempotencyKey = idempotencyKeyOf(request.headers);
     return withBody(
       request,
       this.budget,
       { maxBytes: BATCH_BYTES_MAX, setting: 'BATCH_BYTES_MAX' },
-      async (body) => this.perform(operationsFrom(body), idempotencyKey),
-      (results) => {
+      async (body) => {
+        const operations = operationsFrom(body);
+        return { operations, results: await this.perform(operations, idempotencyKey) };
+      },
+      ({ operations, results }) => {
         const reply = Reply.json(200, { atomic: false, results });
-        this.budget.takeUntilSent(reply.body?.length ?? 0, response);
+        const bytes = reply.body?.length ?? 0;
+        if (operations.every(({ type }) => type === 'get')) this.budget.takeUntilSent(bytes, response);
+        else this.budget.takeForDoneUntilSent(bytes, response);
         return reply;
       },
     );

@@ -52,7 +52,9 @@ export class Transactions {
       },
       ({ transaction, done }) => {
         const reply = replyOf(transaction, done);
-        this.budget.takeUntilSent(reply.body?.length ?? 0, response);
+        const bytes = reply.body?.length ?? 0;
+        if (hasWritten(done)) this.budget.takeForDoneUntilSent(bytes, response);
+        else this.budget.takeUntilSent(bytes, response);
         return reply;
       },
     );
@@ -99,6 +101,10 @@ function checkOneSlot(transaction: Transaction): void {
   if (slots.size <= 1) return;
   const detail = `The keys lie in ${slots.size} slots. Those of a transaction share one: {tag}a and {tag}b do.`;
   throw new StoreError('cross-slot', detail, { facts: { slots: slots.size } });
+}
+
+function hasWritten({ result }: Done): boolean {
+  return result.type === 'transaction' && result.version !== 0;
 }
 
 function replyOf(transaction: Transaction, { result, repeated, partition, replicas }: Done): Reply {
