@@ -51,11 +51,15 @@ export function nameOf(key: Buffer): string {
 
 export const NONE_DAMAGED: ReadonlyMap<string, StoreError> = new Map();
 
-/** Reads at once, on the caller's thread, what a write of `keys` is decided against. @throws as `readFinished` */
+/**
+ * Reads at once, on the caller's thread, what a write of `keys` is decided against, besides what became of its request.
+ * @throws StoreError store-corrupt: a block of the store is damaged, with whatever is in it
+ */
 export function readForWrite(
   storage: Storage,
   partition: number,
-  { appliedSeq, keys, requestId }: KeysToRead,
+  { appliedSeq, keys }: KeysToRead,
+  finished: FinishedRequest | undefined,
   known?: Known,
 ): FoundForWrite {
   let damaged: Map<string, StoreError> | undefined;
@@ -74,7 +78,6 @@ export function readForWrite(
     }
   };
   const records = recordsOf(keys, find);
-  const finished = requestId === undefined ? undefined : readFinished(storage, partition, requestId);
   return { reads: { appliedSeq, records, finished }, damaged: damaged ?? NONE_DAMAGED };
 }
 

@@ -2,7 +2,7 @@
  * What the rows of a replica promise, on every storage: what was written is found again, damage is found and confined
  * to its replica, and a crash in the middle of erasing never leaves what passes for a whole replica.
  */
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { StoreError } from '@diststore/base';
 import {
   epoch,
@@ -410,6 +410,20 @@ describe.each(PROVIDERS)('the store of a replica, on %s', (_name, open) => {
       const elsewhere = new StoreError('retry-later', 'Others have it.');
       const oneOfMany = new ReplicaStore(storage, P, () => elsewhere);
       expect(() => oneOfMany.readForWrite(repeated)).toThrow(elsewhere);
+    });
+
+    it('of a block of the store, with a record in it, is not taken for a lost result', () => {
+      const block = new StoreError('store-corrupt', 'LevelDB found damage.');
+      const rows = jest.spyOn(storage, 'getSync').mockImplementation((row) => {
+        if (row.equals(dataKey(P, latin1('A')))) throw block;
+        return undefined;
+      });
+      const written = { appliedSeq: 2, keys: [latin1('A')], requestId: requestId(3) };
+      expect(() => store.readForWrite(written)).toThrow(block);
+      const elsewhere = new StoreError('retry-later', 'Others have it.');
+      const oneOfMany = new ReplicaStore(storage, P, () => elsewhere);
+      expect(() => oneOfMany.readForWrite(written)).toThrow(elsewhere);
+      rows.mockRestore();
     });
   });
 

@@ -11,6 +11,7 @@
  * Invariant: after a crash at any point `loadReplica` finds what was durable, or says that it may not be used.
  */
 import { invariant } from '@diststore/base';
+import type { StoreError } from '@diststore/base';
 import type {
   AppliedState,
   DurableWrite,
@@ -96,9 +97,12 @@ export class ReplicaStore {
     return recordOr(this.onDamage, key, bytes);
   }
 
-  /** See `readForWrite`. @throws as `finished` */
+  /** See `readForWrite`. @throws as it does, or what `onDamage` makes of that; and as `finished` */
   readForWrite(what: KeysToRead, known?: Known): FoundForWrite {
-    const found = this.readingRequests(() => readForWrite(this.storage, this.partition, what, known));
+    const { storage, partition } = this;
+    const { requestId } = what;
+    const finished = requestId === undefined ? undefined : this.finished(requestId);
+    const found = this.reading(() => readForWrite(storage, partition, what, finished, known), asItIs);
     if (found.damaged.size === 0) return found;
     const damaged = new Map([...found.damaged].map(([name, error]) => [name, this.onDamage(error) ?? error]));
     return { ...found, damaged };
@@ -109,14 +113,19 @@ export class ReplicaStore {
    * @throws StoreError outcome-unknown: it was done, and no replica has its result; or what `onDamage` makes of that
    */
   finished(requestId: RequestId): FinishedRequest | undefined {
-    return this.readingRequests(() => readFinished(this.storage, this.partition, requestId));
+    const { storage, partition } = this;
+    return this.reading(
+      () => readFinished(storage, partition, requestId),
+      () => resultLost(partition),
+    );
   }
 
-  private readingRequests<T>(read: () => T): T {
+  /** @param alone what damage is called where no other replica can help. */
+  private reading<T>(read: () => T, alone: (damage: StoreError) => StoreError): T {
     try {
       return read();
     } catch (error) {
-      throw isDamage(error) ? (this.onDamage(error) ?? resultLost(this.partition)) : error;
+      throw isDamage(error) ? (this.onDamage(error) ?? alone(error)) : error;
     }
   }
 
@@ -144,4 +153,8 @@ export class ReplicaStore {
   sweepCleared(underWay: AskUnderWay, pause: () => Promise<boolean>): Promise<void> {
     return this.leftovers.sweepCleared(underWay, pause);
   }
+}
+
+function asItIs(damage: StoreError): StoreError {
+  return damage;
 }
