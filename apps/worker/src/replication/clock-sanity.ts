@@ -10,8 +10,8 @@
  * Until all replicas were told, every moment says `clockSane: false`, so none of them answers or commits. What was
  * asked before the jump must not grant a lease after it: see `jumpedAtMs`.
  *
- * The gate compares two clocks that cost some ten nanoseconds. The uptime costs a system call and a file, and steps by
- * up to a second on some platforms, so it is read in the tick only and believed to within its grain.
+ * The gate compares two clocks that cost a tenth of a microsecond at most. The uptime costs a system call and a file,
+ * and steps by up to a second on some platforms, so it is read in the tick only and believed to within its grain.
  *
  * Source: /proc/uptime counts in hundredths of a second, libuv falls back to whole seconds elsewhere (uv_uptime).
  */
