@@ -147,8 +147,20 @@ export class Simulation implements World {
     this.runFor(SERVICE_MS);
     this.clientsStopped = true;
     this.runFor(SETTLE_MS);
+    this.awaitApplied();
     this.outcome.checkEqual();
     this.checker.checkHistories();
+  }
+
+  /** Somebody may have been admitted a moment ago: in place of a replica that was found to be damaged. */
+  private awaitApplied(): void {
+    const sinceMs = this.time.nowMs;
+    for (;;) {
+      const lags = this.outcome.whoLags();
+      if (lags === undefined) return;
+      if (this.time.nowMs - sinceMs > SETTLE_MS) throw new Violation(`NOT_APPLIED: ${lags}`);
+      this.runFor(LOOK_MS);
+    }
   }
 
   private runFor(ms: number): void {
