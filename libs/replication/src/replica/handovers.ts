@@ -24,8 +24,8 @@ export class Handovers {
   /** The master was asked whether it is there. */
   private asked: { readonly token: number; readonly sinceMs: number } | undefined;
   private lastToken = 0;
-  /** Writes are draining. */
-  private draining: { readonly to: Member; readonly sinceMs: number } | undefined;
+  /** Since when no writes are admitted. */
+  private drainingSinceMs: number | undefined;
   private request: { readonly to: WorkerIndex | undefined } | undefined;
   private nextMs = 0;
 
@@ -38,7 +38,7 @@ export class Handovers {
   ) {}
 
   get isUnderWay(): boolean {
-    return this.draining !== undefined;
+    return this.drainingSinceMs !== undefined;
   }
 
   ask(to: WorkerIndex | undefined): void {
@@ -55,7 +55,7 @@ export class Handovers {
   /** A new version, or none to lead. */
   callOff(): void {
     this.asked = undefined;
-    this.draining = undefined;
+    this.drainingSinceMs = undefined;
   }
 
   /** What was just handed over is not handed back for a mere preference. */
@@ -78,33 +78,33 @@ export class Handovers {
     const { s } = this;
     const { seen } = s;
     if (s.role !== 'primary' || seen === null || !s.installedDurable) return;
-    if (this.draining === undefined) {
-      const to = this.wanted(seen);
-      if (to === undefined) return;
-      if (!isThere) {
-        this.askMaster();
-        return;
-      }
-      this.draining = { to, sinceMs: s.nowMs };
-    }
-    const { to, sinceMs } = this.draining;
-    if (s.nowMs - sinceMs >= s.timing.handoverDrainMs) {
+    if (this.isOverdue()) {
       this.callOff();
       if (!s.leaving) this.request = undefined;
       this.rest();
       return;
     }
-    if (s.committed < s.log.last || this.held.count > 0 || !this.rules.mayHandOver()) return;
+    // Looked at anew each time: while writes drain and the master is asked, much can change.
+    const to = this.wanted(seen);
+    if (to === undefined) return;
+    if (isThere) this.drainingSinceMs ??= s.nowMs;
+    const isDrained = s.committed >= s.log.last && this.held.count === 0;
+    if (this.isUnderWay && !isDrained) return;
     if (!isThere) {
       this.askMaster();
       return;
     }
     this.request = undefined;
-    this.draining = undefined;
+    this.callOff();
     // No read and no commit from here on, whatever becomes of the proposal.
     s.setRole('stopping');
     this.confirmations.failAll();
     this.proposals.propose('handover', handoverOf(seen, to));
+  }
+
+  private isOverdue(): boolean {
+    const { nowMs, timing } = this.s;
+    return this.drainingSinceMs !== undefined && nowMs - this.drainingSinceMs >= timing.handoverDrainMs;
   }
 
   /** Without an answer, again after as long as a drain may take. */
