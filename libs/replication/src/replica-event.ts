@@ -138,7 +138,7 @@ export type ReplicaEvent =
   /** From now on configurations of older generations are refused. The host made `gen` durable before. */
   | { readonly type: 'fence'; readonly gen: Generation }
   | { readonly type: 'handover'; readonly to: WorkerIndex | undefined }
-  /** The master has answered what `askMaster` had it asked. */
+  /** The master has answered `askMaster`: it takes proposals. */
   | { readonly type: 'masterAnswered'; readonly token: number }
   /** This worker is about to stop for a while: pass the primary role on, or leave the in-sync set. */
   | { readonly type: 'shutdown' }
@@ -201,7 +201,7 @@ export type Effect =
   | { readonly type: 'send'; readonly to: WorkerIndex; readonly message: Message }
   | { readonly type: 'reply'; readonly client: Client; readonly reply: Reply }
   | { readonly type: 'propose'; readonly proposal: ReplicaProposal }
-  /** Ask the master anything, and answer with `masterAnswered` when it does. */
+  /** Ask the master whether it takes proposals now, and answer with `masterAnswered` if it says so, else not at all. */
   | { readonly type: 'askMaster'; readonly token: number }
   /** The answer to a `beacon` event: whether the item is accepted, and what is known that is newer. */
   | { readonly type: 'beaconAnswer'; readonly accepted: boolean; readonly newer: Configuration | undefined }

@@ -251,7 +251,10 @@ describe('ProposalQueue', () => {
     const second = await start([], { storage, boot: 2 });
     await second.join(1);
     await expect(second.propose(proposal)).rejects.toMatchObject({ code: 'retry-later' });
+    // Who only asks whether proposals are taken is told the same.
+    await expect(second.queue.propose([])).rejects.toMatchObject({ code: 'retry-later' });
     await second.join(2);
+    expect(await second.queue.propose([])).toEqual([]);
     expect((await second.propose(proposal)).answer).toBe('accepted');
     open.splice(0);
     await second.stop();

@@ -32,7 +32,7 @@ export class MapFollower {
   private map: ClusterMap | undefined;
   private readonly closing = new AbortController();
   private following: Promise<void> = Promise.resolve();
-  private refreshing: Promise<boolean> | undefined;
+  private refreshing: Promise<void> | undefined;
   private adopting: Promise<void> = Promise.resolve();
 
   constructor(private readonly options: MapFollowerOptions) {}
@@ -69,15 +69,12 @@ export class MapFollower {
   }
 
   /**
-   * Asks for news now; calls at the same time share one question. Resolves with true when the answer is adopted, and
-   * with false when there was none: the map is then as old as it was.
+   * Asks for news now; calls at the same time share one question. Resolves when the answer is adopted, and also when
+   * there was none: the map is then as old as it was.
    */
-  refresh(): Promise<boolean> {
+  refresh(): Promise<void> {
     this.refreshing ??= this.ask(0, REFRESH_TIMEOUT_MS)
-      .then(
-        () => true,
-        () => false,
-      )
+      .catch(() => undefined)
       .finally(() => (this.refreshing = undefined));
     return this.refreshing;
   }

@@ -87,6 +87,7 @@ export class WorkerCluster {
       boot,
       isNewStore: boot === 1,
       propose: (proposal) => this.proposer.propose(proposal),
+      canPropose: () => this.proposer.canPropose(),
       isMasterReachable: () => this.master?.isReachable ?? false,
       refreshMap: () => this.follower.refresh(),
       readElsewhere: (partition) =>

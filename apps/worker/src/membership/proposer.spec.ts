@@ -98,6 +98,19 @@ describe('Proposer', () => {
     expect((await proposer.propose(proposal(0))).answer).toBe('refused');
   });
 
+  it('knows whether proposals are taken only from the master, and asks once for all who ask at a time', async () => {
+    const master = new Master();
+    const proposer = new Proposer(master, self);
+    expect(await Promise.all([proposer.canPropose(), proposer.canPropose()])).toEqual([true, true]);
+    expect(master.batches).toEqual([0]);
+    master.answer = () => Promise.reject(new Error('it answered 503'));
+    expect(await proposer.canPropose()).toBe(false);
+    expect(master.batches).toEqual([0, 0]);
+    proposer.close();
+    expect(await proposer.canPropose()).toBe(false);
+    expect(master.batches).toEqual([0, 0]);
+  });
+
   it('rejects what waits when it is closed', async () => {
     const proposer = new Proposer(new Master(), self);
     const waiting = proposer.propose(proposal(0));

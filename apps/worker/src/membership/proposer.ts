@@ -31,6 +31,7 @@ interface Waiting {
 export class Proposer {
   private waiting: Waiting[] = [];
   private inFlight = 0;
+  private asking: Promise<boolean> | undefined;
   private isScheduled = false;
   private closed = false;
 
@@ -63,6 +64,21 @@ export class Proposer {
     return decision;
   }
 
+  /**
+   * Asks the master now whether it takes proposals of this worker, with a batch of none; calls at the same time share
+   * one question. Resolves with false also when there is no answer in time, and after `close`.
+   */
+  canPropose(): Promise<boolean> {
+    if (this.closed) return Promise.resolve(false);
+    this.asking ??= this.send([])
+      .then(
+        () => true,
+        () => false,
+      )
+      .finally(() => (this.asking = undefined));
+    return this.asking;
+  }
+
   /** Rejects what waits, and everything from then on. What was sent is decided, or not, without us. */
   close(): void {
     this.closed = true;
@@ -85,15 +101,18 @@ export class Proposer {
   /** Never rejects: each proposal learns what became of it. */
   private async sendBatch(batch: readonly Waiting[]): Promise<void> {
     try {
-      const proposals = batch.map(({ proposal }) => proposal);
-      const message = encodeProposalBatch({ ...this.self, proposals });
-      const answer = await this.client.send('POST', '/v1/proposals', message, DECISION_TIMEOUT_MS);
-      const decisions = decodeDecisions(answer, batch.length);
+      const decisions = await this.send(batch.map(({ proposal }) => proposal));
       batch.forEach(({ resolve }, i) => resolve(decisions[i] as Decision));
     } catch (error) {
       const reason = undecided(error instanceof Error ? error.message : String(error));
       for (const { reject } of batch) reject(reason);
     }
+  }
+
+  private async send(proposals: readonly Proposal[]): Promise<Decision[]> {
+    const message = encodeProposalBatch({ ...this.self, proposals });
+    const answer = await this.client.send('POST', '/v1/proposals', message, DECISION_TIMEOUT_MS);
+    return decodeDecisions(answer, proposals.length);
   }
 }
 

@@ -55,7 +55,7 @@ export const SNAPSHOT_AGAIN_MS = 5000;
 /** A retired replica is kept for this long: a target may come back, and its data with it. */
 export const DROP_DELAY_MS = 60_000;
 
-/** A stop waits this long for others to take over. One hand-over takes two round trips and a drain of a second at most. */
+/** A stop waits this long for others to take over. One hand-over takes three round trips and a drain of a second at most. */
 export const SHUTDOWN_DEADLINE_MS = 5000;
 
 /** A damaged replica that could not leave takes part again for so long, and then tries again. */

@@ -66,8 +66,8 @@ export interface DriverOptions {
   readonly problemOfRows: (partition: PartitionId, rows: readonly SnapshotRow[]) => string | undefined;
   /** Rejects when the master does not answer, or takes no proposals now. */
   readonly propose: (proposal: ReplicaProposal) => Promise<Decision>;
-  /** Resolves with whether the master has answered. Never rejects. */
-  readonly askMaster: () => Promise<boolean>;
+  /** Asks the master now whether it takes proposals. Never rejects. */
+  readonly canPropose: () => Promise<boolean>;
   readonly observer: ReplicaObserver;
   /** The replica is not to be trusted any more. */
   readonly condemned: (seat: Seat, reason: string) => void;
@@ -264,8 +264,8 @@ export class ReplicaDriver {
         this.propose(seat, replica, effect.proposal);
         return;
       case 'askMaster':
-        void this.options.askMaster().then((isThere) => {
-          if (isThere && seat.replica === replica)
+        void this.options.canPropose().then((can) => {
+          if (can && seat.replica === replica)
             this.tell(seat, { type: 'masterAnswered', token: effect.token });
         });
         return;

@@ -33,8 +33,8 @@ export interface ReplicaEndingsOptions {
   readonly log: Log;
   readonly timing: Pick<Timing, 'graceMs'>;
   readonly isMasterReachable: () => boolean;
-  /** Asks the master for a newer map now. Resolves with whether it has answered, and then with the answer adopted. */
-  readonly refreshMap: () => Promise<boolean>;
+  /** Asks the master for a newer map now; resolves when it was adopted, and also when there was none. */
+  readonly refreshMap: () => Promise<void>;
   /** See OthersCheck. */
   readonly readElsewhere: (partition: PartitionId) => Promise<void>;
   readonly dropDelayMs?: number;

@@ -77,6 +77,8 @@ export interface ReplicaHostOptions extends ReplicaEndingsOptions {
   readonly network: ReplicaNetwork;
   /** Rejects when the master does not answer in time, or takes no proposals now. */
   readonly propose: (proposal: ReplicaProposal) => Promise<Decision>;
+  /** Asks the master now whether it takes proposals. Resolves with false also when it does not answer in time. */
+  readonly canPropose: () => Promise<boolean>;
   /** Of all replicas together, on disk and in memory. */
   readonly logBudgetBytes: number;
   readonly logMemoryBudgetBytes: number;
@@ -159,7 +161,7 @@ export class ReplicaHost {
       readLog: (partition, range, bounds) => this.seat(partition).store.readLog(range, bounds),
       problemOfRows: problemOfSnapshotRows,
       propose: options.propose,
-      askMaster: options.refreshMap,
+      canPropose: options.canPropose,
       observer,
       condemned: (seat, reason) => this.endings.quarantine(seat, reason, seat.installed),
       fatal: options.fatal,

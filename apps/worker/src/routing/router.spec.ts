@@ -61,7 +61,7 @@ async function cluster(maps: readonly ClusterMap[], truth: ClusterMap): Promise<
       refresh: () => {
         node.refreshes += 1;
         node.map = truth;
-        return Promise.resolve(true);
+        return Promise.resolve();
       },
     };
     const peers = {

@@ -94,7 +94,7 @@ class Primary {
     return effects;
   }
 
-  /** The master has answered the question of this token; by default the newest. */
+  /** The master has said yes to the question of this token; by default the newest. */
   answer(token = this.asked.at(-1) ?? 0): Effect[] {
     return this.step({ type: 'masterAnswered', token });
   }

@@ -3,13 +3,15 @@
  * commit, stop serving for good in this version, and only then tell the master. Because the old primary stopped by
  * itself, the new one need not wait out any promise.
  *
- *     wanted ──the master answers──► draining ──drained, and the master answers──► stopping, proposed
- *                                       │
- *                                       └── not drained in time: called off
+ *     wanted ──the master takes proposals──► draining ──drained, and it still does──► stopping, proposed
+ *                                               │
+ *                                               └── not in time: called off
  *
- * Nobody leads what was stopped until the master has heard of it, and that it answered some time ago says nothing of one
- * that was killed since. So it is asked before writes are held back, and again, unless that was just now, before
- * anything stops. What is left is a master that dies with the proposal in its hands.
+ * A drain can be called off, as in Raft's leadership transfer (Ongaro's thesis, 3.10). A stop cannot: nobody leads the
+ * partition until the master has decided. It may have been killed since it was last heard of; or it answers, but has
+ * just started or does not trust its data, and decides nothing for now. So it is asked before writes are held back (one
+ * that is about to leave holds them back anyway), and again, unless that was just now, before anything stops. Safety
+ * rests on no such answer. What is left is a master that dies with the proposal in its hands.
  */
 import { handoverOf, memberOf, secondaries } from '@diststore/cluster';
 import type { Configuration, Member, WorkerIndex } from '@diststore/cluster';
@@ -21,7 +23,7 @@ import type { ReplicaState } from './replica-state.js';
 import type { Rules } from './rules.js';
 
 export class Handovers {
-  /** The master was asked whether it is there. */
+  /** The master was asked whether it takes proposals. */
   private asked: { readonly token: number; readonly sinceMs: number } | undefined;
   private lastToken = 0;
   /** Since when no writes are admitted. */
@@ -73,8 +75,8 @@ export class Handovers {
     this.goOn(true);
   }
 
-  /** @param isThere the master has answered just now. */
-  private goOn(isThere: boolean): void {
+  /** @param isOpen the master has said just now that it takes proposals. */
+  private goOn(isOpen: boolean): void {
     const { s } = this;
     const { seen } = s;
     if (s.role !== 'primary' || seen === null || !s.installedDurable) return;
@@ -87,10 +89,10 @@ export class Handovers {
     // Looked at anew each time: while writes drain and the master is asked, much can change.
     const to = this.wanted(seen);
     if (to === undefined) return;
-    if (isThere) this.drainingSinceMs ??= s.nowMs;
+    if (isOpen) this.drainingSinceMs ??= s.nowMs;
     const isDrained = s.committed >= s.log.last && this.held.count === 0;
     if (this.isUnderWay && !isDrained) return;
-    if (!isThere) {
+    if (!isOpen) {
       this.askMaster();
       return;
     }

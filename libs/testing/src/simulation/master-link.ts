@@ -86,12 +86,14 @@ export class MasterLink {
     );
   }
 
-  askWhetherThere(partition: number, token: number): void {
-    const { host } = this;
+  askWhetherOpen(partition: number, token: number): void {
+    const { host, master } = this;
+    if (!this.isWelcome) return;
+    const replica = host.replicas.get(partition);
     this.ask(
-      () => true,
+      () => (master.takesProposals() ? true : undefined),
       () => {
-        if (host.replicas.has(partition)) host.step(partition, { type: 'masterAnswered', token });
+        if (host.replicas.get(partition) === replica) host.step(partition, { type: 'masterAnswered', token });
       },
     );
   }

@@ -116,7 +116,7 @@ function textOfEvent(event: ReplicaEvent): string {
     case 'proposalAnswer':
       return `the master answers: ${event.decision.answer}`;
     case 'masterAnswered':
-      return 'the master is there';
+      return 'the master takes proposals';
     case 'refused':
       return `worker ${event.worker} refuses connections`;
     default:
@@ -144,7 +144,7 @@ function textOfEffect(effect: Effect): string | undefined {
     case 'propose':
       return `propose ${effect.proposal.kind} on ${effect.proposal.expect?.gen}.${effect.proposal.expect?.epoch}: primary ${effect.proposal.next.primary.worker}, in sync ${effect.proposal.next.insync.map(({ worker }) => worker).join(',')}`;
     case 'askMaster':
-      return 'ask whether the master is there';
+      return 'ask whether the master takes proposals';
     case 'role':
       return `is ${effect.role}`;
     case 'beaconAnswer':

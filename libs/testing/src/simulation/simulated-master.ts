@@ -220,7 +220,7 @@ export class SimulatedMaster {
   }
 
   /** Not while its own data may be older than the cluster's. */
-  private takesProposals(): boolean {
+  takesProposals(): boolean {
     if (!this.isUp || this.frozen) return false;
     if (this.heard.size >= this.world.workerCount) return true;
     return !this.isRestored && this.world.time.nowMs - this.startedMs >= QUIET_MS;

@@ -549,7 +549,7 @@ export class SimulatedWorker implements WorkerHost {
         this.link.propose(effect.proposal);
         return;
       case 'askMaster':
-        this.link.askWhetherThere(partition, effect.token);
+        this.link.askWhetherOpen(partition, effect.token);
         return;
       case 'confirmed':
         this.requests.onConfirmed(effect.token, effect.ok);
