@@ -123,7 +123,8 @@ async function killedAndBack(
 /** Of the partitions that this worker leads: those that wait for the master to hear of their hand-over. */
 async function replicasThatStopped(http: HttpClient): Promise<number> {
   const { text } = await http.get('/metrics');
-  return Number(/^diststore_replicas\{.*role="stopping".*\} (\d+)$/m.exec(text)?.[1]);
+  const [, count] = known(/^diststore_replicas\{role="stopping"\} (\d+)$/m.exec(text) ?? undefined);
+  return Number(count);
 }
 
 /** Until every partition is on three of these workers, all of which take part, and nothing is to be moved. */
