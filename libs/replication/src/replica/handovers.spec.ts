@@ -148,6 +148,11 @@ class Primary {
     }
   }
 
+  /** Time passes, and nothing is done in it. */
+  stall(ms: number): void {
+    this.nowMs += ms;
+  }
+
   private perform(effect: Effect): void {
     switch (effect.type) {
       case 'persist':
@@ -266,6 +271,16 @@ describe('a hand-over', () => {
     primary.answer(late);
     expect(primary.role).toBe('primary');
     primary.answer(newest);
+    expect(primary.role).toBe('stopping');
+  });
+
+  it('asks again when the answer comes after a stall, in which the master may have died', () => {
+    askFor();
+    primary.stall(DRAIN_MS);
+    primary.answer();
+    expect(primary.role).toBe('primary');
+    expect(primary.asked).toHaveLength(2);
+    primary.answer();
     expect(primary.role).toBe('stopping');
   });
 

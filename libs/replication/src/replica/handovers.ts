@@ -70,9 +70,11 @@ export class Handovers {
   }
 
   onMasterAnswered(token: number): void {
-    if (this.asked?.token !== token) return;
+    const { asked, s } = this;
+    if (asked?.token !== token) return;
     this.asked = undefined;
-    this.goOn(true);
+    // It may have lain in a socket while this process stood still.
+    this.goOn(s.nowMs - asked.sinceMs < s.timing.handoverDrainMs);
   }
 
   /** @param isOpen the master has said just now that it takes proposals. */
