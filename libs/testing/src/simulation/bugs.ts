@@ -181,6 +181,24 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     },
   },
   {
+    name: 'stopsUnasked',
+    mistake:
+      'a primary stops for a hand-over without asking the master, which may be gone, whether it takes it',
+    profile: 'master',
+    firstSeed: 5300,
+    Replica: class extends ObservedReplica {
+      override step(event: ReplicaEvent, moment: Moment): Effect[] {
+        return super
+          .step(event, moment)
+          .flatMap((effect) =>
+            effect.type === 'askMaster'
+              ? this.step({ type: 'masterAnswered', token: effect.token }, moment)
+              : effect,
+          );
+      }
+    },
+  },
+  {
     name: 'acksByIndex',
     mistake: 'what a lost disk acknowledged is credited to the new disk of the same worker',
     profile: 'moves',

@@ -56,6 +56,7 @@ export class SimulatedMaster {
   /** Which of its processes this is. */
   number = 1;
   private startedMs = 0;
+  private downSinceMs = 0;
   private isRestored = false;
   private frozen = false;
   private recovery: Generation | undefined;
@@ -65,6 +66,7 @@ export class SimulatedMaster {
   constructor(protected readonly world: World) {}
 
   crash(): void {
+    if (this.isUp) this.downSinceMs = this.world.time.nowMs;
     this.isUp = false;
     this.heard = new Map();
   }
@@ -80,6 +82,11 @@ export class SimulatedMaster {
     this.frozen = false;
     this.recovery = undefined;
     this.startedMs = this.world.time.nowMs;
+  }
+
+  /** For how long nobody has been there to hear anything. */
+  get awayMs(): number {
+    return this.isUp ? 0 : this.world.time.nowMs - this.downSinceMs;
   }
 
   takeBackup(): void {

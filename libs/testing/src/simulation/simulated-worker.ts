@@ -568,11 +568,23 @@ export class SimulatedWorker implements WorkerHost {
         return;
       case 'fatal':
         throw new Violation(`FATAL on ${this.name}, partition ${partition}: ${effect.reason}`);
-      case 'beaconAnswer':
       case 'role':
+        if (effect.role === 'stopping') this.checkStop(partition);
+        return;
+      case 'beaconAnswer':
       case 'mismatch':
         return;
     }
+  }
+
+  /** Who stops must have heard from the master shortly before: nobody else leads before it has decided. */
+  private checkStop(partition: number): void {
+    const { awayMs } = this.options.master;
+    const { drift } = this.world.profile;
+    if (awayMs <= this.timing.handoverDrainMs / (1 - drift)) return;
+    throw new Violation(
+      `STOPPED_IN_VAIN: ${this.name} hands partition ${partition} over, but the master has been away for ${awayMs.toFixed(0)} ms`,
+    );
   }
 
   handle(request: ClientRequest, answer: (answer: ClientAnswer) => void): void {
