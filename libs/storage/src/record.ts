@@ -18,6 +18,7 @@ import { crc32 } from 'node:zlib';
 import { invariant, StoreError } from '@diststore/base';
 
 import { readU64, writeU64 } from './binary.js';
+import { byteRemainders } from './crc-table.js';
 import { CONTENT_TYPE_BYTES_MAX } from './limits.js';
 
 const FORMAT = 1;
@@ -90,12 +91,8 @@ function checksum(key: Buffer, bytes: Buffer): number {
 /** A view and a call of `crc32` cost as much as this does for so many bytes. */
 const FEW_BYTES_MAX = 64;
 
-/** For each byte, its remainder by the polynomial of gzip, bits reversed (RFC 1952, section 8). */
-const REMAINDERS = Int32Array.from({ length: 256 }, (_unused, byte) => {
-  let rest = byte;
-  for (let bit = 0; bit < 8; bit += 1) rest = (rest & 1) === 0 ? rest >>> 1 : (rest >>> 1) ^ 0xedb88320;
-  return rest;
-});
+/** Of gzip's polynomial. Signed: on its way a checksum is a small integer to V8, and no double. */
+const REMAINDERS = Int32Array.from(byteRemainders(0xedb88320));
 
 /** As `crc32`, of the bytes from `from` to before `to`, with a sign. */
 function crc32Of(bytes: Buffer, from: number, to: number, before: number): number {
