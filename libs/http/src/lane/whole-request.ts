@@ -59,10 +59,13 @@ interface ReadHeaders {
  * request: those are compared instead of read again, and their headers are one object, which is frozen.
  */
 export class WholeRequestReader {
+  private readonly headBytesMax: number;
   private last: ReadHeaders | undefined = undefined;
 
   /** @param headBytesMax what the server takes; more than HEAD_BYTES_MAX is never read here. */
-  constructor(private readonly headBytesMax = HEAD_BYTES_MAX) {}
+  constructor(headBytesMax = HEAD_BYTES_MAX) {
+    this.headBytesMax = Math.min(HEAD_BYTES_MAX, headBytesMax);
+  }
 
   /** The request that `bytes` are, from the first to the last; undefined when Node's parser is to look at them. */
   read(bytes: Buffer): WholeRequest | undefined {
@@ -70,14 +73,10 @@ export class WholeRequestReader {
     const head = this.repeated(bytes, lineEnd) ?? this.readHeaders(bytes, lineEnd);
     if (head === undefined) return undefined;
     const bodyStart = lineEnd + head.lines.length;
-    if (bytes.length - bodyStart !== head.bodyBytes || bodyStart > this.bodyStartMax) return undefined;
+    if (bytes.length - bodyStart !== head.bodyBytes) return undefined;
     const [, method, url] = REQUEST_LINE.exec(bytes.toString('latin1', 0, lineEnd)) ?? [];
     if (method === undefined || url === undefined) return undefined;
     return new WholeRequest(method, url, head.headers, bytes.subarray(bodyStart));
-  }
-
-  private get bodyStartMax(): number {
-    return Math.min(HEAD_BYTES_MAX, this.headBytesMax) + HEAD_END.length;
   }
 
   private repeated(bytes: Buffer, lineEnd: number): ReadHeaders | undefined {
@@ -86,14 +85,14 @@ export class WholeRequestReader {
     const { lines } = last;
     const to = lineEnd + lines.length;
     // Equal bytes end with the first empty line here as they did there.
-    if (lineEnd === -1 || to > bytes.length) return undefined;
+    if (lineEnd === -1 || to > bytes.length || to - HEAD_END.length > this.headBytesMax) return undefined;
     return bytes.compare(lines, 0, lines.length, lineEnd, to) === 0 ? last : undefined;
   }
 
   private readHeaders(bytes: Buffer, lineEnd: number): ReadHeaders | undefined {
     const headEnd = bytes.indexOf(HEAD_END, 0, 'latin1');
     // With the end of the request line before that of the head there is at least one header.
-    if (headEnd === -1 || headEnd === lineEnd || headEnd > HEAD_BYTES_MAX) return undefined;
+    if (headEnd === -1 || headEnd === lineEnd || headEnd > this.headBytesMax) return undefined;
     if (bytes[lineEnd + 1] !== LINE_FEED) return undefined;
     const text = bytes.toString('latin1', lineEnd + 2, headEnd + 2);
     const headers = HEADER_LINES.test(text) ? headersIn(text) : undefined;
