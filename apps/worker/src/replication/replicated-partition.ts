@@ -250,7 +250,7 @@ export class ReplicatedPartition implements Partition {
             const row = view.get(key);
             if (row?.expireAtMs !== expireAtMs || expireAtMs > clockMs) continue;
             ops.push({ type: 'del', key, oldExpireAtMs: expireAtMs });
-            bytes += key.length + (row.payloadBytes ?? row.payload.length);
+            bytes += key.length + row.payload.length;
           }
           removed = ops.length;
           if (removed === 0) return { type: 'answer', result: NOTHING };
