@@ -7,7 +7,7 @@
  * together, and when its record is made. What LevelDB and the links to other workers hold is bounded by themselves.
  */
 import { StoreError } from '@diststore/base';
-import type { CallResponse } from '@diststore/http';
+import type { CallResponse, Reply } from '@diststore/http';
 
 const MIB = 1024 * 1024;
 
@@ -50,13 +50,17 @@ export class BodyBudget {
   }
 
   /**
-   * As `takeUntilSent`, for the answer to what has been done.
-   * @throws StoreError outcome-unknown: there is no room for it. That it was refused would have it done again.
+   * As `takeUntilSent`, for the body of the answer to an operation.
+   * @param hasWritten whether it may have.
+   * @throws StoreError too-many-requests: there is no room for it; if it has written, outcome-unknown, since what is
+   *   refused is done again.
    */
-  takeForDoneUntilSent(bytes: number, response: CallResponse): void {
+  takeForAnswer({ body }: Reply, response: CallResponse, hasWritten: boolean): void {
+    const bytes = body?.length ?? 0;
     try {
       this.takeUntilSent(bytes, response);
     } catch (cause) {
+      if (!hasWritten) throw cause;
       const detail = `It was done, but there is no room for an answer of ${bytes} bytes (BODY_BYTES_IN_FLIGHT_MAX).`;
       throw new StoreError('outcome-unknown', detail, { cause, facts: { limitBytes: this.maxBytes } });
     }

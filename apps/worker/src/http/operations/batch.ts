@@ -65,9 +65,11 @@ export class Batch {
       },
       ({ operations, results }) => {
         const reply = Reply.json(200, { atomic: false, results });
-        const bytes = reply.body?.length ?? 0;
-        if (operations.every(({ type }) => type === 'get')) this.budget.takeUntilSent(bytes, response);
-        else this.budget.takeForDoneUntilSent(bytes, response);
+        this.budget.takeForAnswer(
+          reply,
+          response,
+          operations.some(({ type }) => type !== 'get'),
+        );
         return reply;
       },
     );

@@ -52,9 +52,7 @@ export class Transactions {
       },
       ({ transaction, done }) => {
         const reply = replyOf(transaction, done);
-        const bytes = reply.body?.length ?? 0;
-        if (hasWritten(done)) this.budget.takeForDoneUntilSent(bytes, response);
-        else this.budget.takeUntilSent(bytes, response);
+        this.budget.takeForAnswer(reply, response, hasWritten(done));
         return reply;
       },
     );
