@@ -1,20 +1,13 @@
 /** Passing the primary role on, step by step: what a primary asks, holds back and gives up, and when. */
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import {
-  epoch,
-  generation,
-  incarnation,
-  partitionId,
-  proposalId,
-  storeId,
-  workerIndex,
-} from '@diststore/cluster';
+import { proposalId, workerIndex } from '@diststore/cluster';
 import type { Configuration, Member, Target } from '@diststore/cluster';
 
-import { APPLIED_NOTHING, newInstalled } from '../durable-state.js';
+import { configuration as configurationOf, member, ver } from '../../../cluster/test/fixtures.js';
+import { putOf, replicaOf } from '../../test/fixtures.js';
 import type { Seq } from '../entry.js';
 import type { Message } from '../message.js';
-import { Replica } from '../replica.js';
+import type { Replica } from '../replica.js';
 import type { Effect, ReplicaEvent, Role } from '../replica-event.js';
 import { TIMINGS } from '../timing.js';
 
@@ -22,30 +15,17 @@ const TIMING = TIMINGS.default;
 const DRAIN_MS = TIMING.handoverDrainMs;
 const BOOT = 1;
 
-function member(worker: number): Member {
-  const digit = String(worker);
-  return {
-    worker: workerIndex(worker),
-    store: storeId(digit.repeat(32)),
-    incarnation: incarnation(digit.repeat(16)),
-  };
-}
-
 const SELF = member(1);
 const OTHER = member(2);
 const THIRD = member(3);
 
-const CREATED: Configuration = {
-  gen: generation(1),
-  epoch: epoch(1),
+const CREATED: Configuration = configurationOf({
+  ...ver(1, 1),
   insync: [SELF, OTHER, THIRD],
-  primary: SELF,
-  eligible: [],
   minInSync: 2,
   kind: 'create',
   proposalId: proposalId('c'.repeat(16)),
-  by: 'master',
-};
+});
 
 /** @param preferred to lead; later ones are newer, of those that prefer less. */
 function targetOf(preferred: number): Target {
@@ -65,21 +45,7 @@ class Primary {
   private keptBack: Seq = 0;
 
   constructor(configuration = CREATED, { isNewStore = true } = {}) {
-    this.replica = new Replica({
-      partition: partitionId(0),
-      worker: SELF.worker,
-      store: SELF.store,
-      boot: BOOT,
-      timing: TIMING,
-      installed: newInstalled(SELF.incarnation),
-      applied: APPLIED_NOTHING,
-      entries: [],
-      nowMs: 0,
-      isNewStore,
-      fence: generation(1),
-      logBytes: 1024,
-      logMemoryBytes: 1024,
-    });
+    this.replica = replicaOf(SELF, { isNewStore });
     this.step({ type: 'start' });
     this.step({ type: 'configuration', configuration });
   }
@@ -102,28 +68,7 @@ class Primary {
   /** @returns what the client is told at once; undefined while it waits. */
   put(): string | undefined {
     const before = this.replies.length;
-    this.step({
-      type: 'write',
-      client: 1,
-      wallMs: 1000,
-      request: undefined,
-      reads: { appliedSeq: 0, records: new Map() },
-      command: () => ({
-        type: 'write',
-        counts: { keys: 1, bytes: 1 },
-        result: new Uint8Array(0),
-        ops: [
-          {
-            type: 'put',
-            key: Buffer.from('k'),
-            expireAtMs: 0,
-            contentType: undefined,
-            payload: Buffer.from('v'),
-            oldExpireAtMs: 0,
-          },
-        ],
-      }),
-    });
+    this.step(putOf('k'));
     this.step({ type: 'flush' });
     return this.replies[before];
   }

@@ -1,21 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 
-import {
-  epoch,
-  generation,
-  incarnation,
-  partitionId,
-  proposalId,
-  storeId,
-  workerIndex,
-} from '@diststore/cluster';
-import type { Configuration } from '@diststore/cluster';
-
+import { configuration as configurationOf, member } from '../../../cluster/test/fixtures.js';
+import { putOf, replicaOf } from '../../test/fixtures.js';
 import { APPLIED_NOTHING, newInstalled, problemOfLog } from '../durable-state.js';
 import { decodeLogRow, encodeLogRow } from '../entry.js';
-import { Replica } from '../replica.js';
+import type { Replica } from '../replica.js';
 import type { DurableWrite, Effect, ReplicaEvent } from '../replica-event.js';
-import { TIMINGS } from '../timing.js';
 
 /** A replica that leads alone and has told nobody, as most do that never had a second one. */
 class SoleReplica {
@@ -23,36 +13,11 @@ class SoleReplica {
   private nowMs = 0;
 
   constructor() {
-    const self = {
-      worker: workerIndex(1),
-      store: storeId('a'.repeat(32)),
-      incarnation: incarnation('b'.repeat(16)),
-    };
-    const configuration: Configuration = {
-      gen: generation(1),
-      epoch: epoch(1),
-      insync: [self],
-      primary: self,
-      eligible: [],
-      minInSync: 1,
-      kind: 'create',
-      proposalId: proposalId('c'.repeat(16)),
-      by: 'master',
-    };
-    this.replica = new Replica({
-      partition: partitionId(0),
-      worker: self.worker,
-      store: self.store,
-      boot: 1,
-      timing: TIMINGS.default,
+    const self = member(1);
+    const configuration = configurationOf({ insync: [self] });
+    this.replica = replicaOf(self, {
       installed: { ...newInstalled(self.incarnation), configuration, tenure: true, waited: true },
-      applied: APPLIED_NOTHING,
-      entries: [],
-      nowMs: 0,
       isNewStore: false,
-      fence: generation(1),
-      logBytes: 1024,
-      logMemoryBytes: 1024,
     });
     this.step({ type: 'start' });
   }
@@ -63,28 +28,7 @@ class SoleReplica {
   }
 
   put(key: string): Effect[] {
-    return this.step({
-      type: 'write',
-      client: 1,
-      wallMs: 1000,
-      request: undefined,
-      reads: { appliedSeq: 0, records: new Map() },
-      command: () => ({
-        type: 'write',
-        counts: { keys: 1, bytes: 1 },
-        result: new Uint8Array(0),
-        ops: [
-          {
-            type: 'put',
-            key: Buffer.from(key),
-            expireAtMs: 0,
-            contentType: undefined,
-            payload: Buffer.from('v'),
-            oldExpireAtMs: 0,
-          },
-        ],
-      }),
-    });
+    return this.step(putOf(key));
   }
 }
 
